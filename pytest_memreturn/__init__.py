@@ -1,0 +1,63 @@
+"""Assert that memory is returned to the operating system.
+
+The names listed in ``__all__`` are public; every other module is private. They are loaded
+when first asked for, because pytest imports this package in every run.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_memreturn._errors import (
+        InvalidSettingError,
+        MemoryNotReturned,
+        MemoryNotReturnedWarning,
+        MemreturnWarning,
+        Unjudged,
+        UnjudgedWarning,
+    )
+    from pytest_memreturn._measure import Measure, measure
+    from pytest_memreturn._record import Record
+    from pytest_memreturn._session import MemreturnFixture
+    from pytest_memreturn._snapshot import Snapshot
+
+__all__ = [
+    "InvalidSettingError",
+    "Measure",
+    "MemoryNotReturned",
+    "MemoryNotReturnedWarning",
+    "MemreturnFixture",
+    "MemreturnWarning",
+    "Record",
+    "Snapshot",
+    "Unjudged",
+    "UnjudgedWarning",
+    "measure",
+]
+
+_HOMES = {
+    "InvalidSettingError": "_errors",
+    "Measure": "_measure",
+    "MemoryNotReturned": "_errors",
+    "MemoryNotReturnedWarning": "_errors",
+    "MemreturnFixture": "_session",
+    "MemreturnWarning": "_errors",
+    "Record": "_record",
+    "Snapshot": "_snapshot",
+    "Unjudged": "_errors",
+    "UnjudgedWarning": "_errors",
+    "measure": "_measure",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

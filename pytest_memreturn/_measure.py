@@ -1,0 +1,249 @@
+"""The context manager that judges a block, outside pytest and inside."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+from pytest_memreturn._errors import MemoryNotReturned, Unjudged, UnjudgedWarning
+from pytest_memreturn._record import Record
+from pytest_memreturn._recorder import Instruments, Recorder
+from pytest_memreturn._settings import Source, check, resolve
+from pytest_memreturn.explain.survivors import find_survivors
+from pytest_memreturn.probes import allocator_probes, memory_probe
+from pytest_memreturn.report.message import render_message
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pytest_memreturn._recorder import Measurement
+    from pytest_memreturn._settings import Settings
+    from pytest_memreturn._verdict import Outcome
+
+
+@cache
+def instruments(probe: str = "auto") -> Instruments:
+    """The instruments of this process: one set, since the kernel has one peak to reset."""
+    return Instruments(memory_probe(probe), allocator_probes(), census=find_survivors)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A recorder whose own failures never reach the code it measures.
+
+    Whatever keeps it from a verdict becomes the `reason` of an unjudged record.
+    """
+
+    settings: Settings
+    instruments: Callable[[], Instruments]
+    nodeid: str
+    label: str | None = None
+    location: str | None = None
+    detailed: bool = False
+
+    def open(self) -> Recorder | str:
+        """A recorder with its window open, or the reason why there is none."""
+        try:
+            recorder = Recorder(self.instruments(), self.settings, detailed=self.detailed)
+            recorder.open()
+        except Exception as error:  # noqa: BLE001 - see the class
+            return _reason(error)
+        return recorder
+
+    def abandon(self, opened: Recorder | str) -> None:
+        """End the window of `open` without a verdict."""
+        if isinstance(opened, Recorder):
+            try:
+                opened.abandon()
+            except Exception:  # noqa: BLE001, S110 - see the class; there is no verdict to spoil
+                pass
+
+    def close(self, opened: Recorder | str) -> tuple[Record, Measurement | None]:
+        """The record, and the measurement behind it where there is one."""
+        if isinstance(opened, Recorder):
+            try:
+                measured = opened.close()
+                return measured.to_record(
+                    self.nodeid, label=self.label, location=self.location
+                ), measured
+            except Exception as error:  # noqa: BLE001 - see the class
+                opened = _reason(error)
+        return self.unjudged(opened), None
+
+    def unjudged(self, reason: str, own_outcome: str | None = None) -> Record:
+        """A record without a verdict."""
+        return Record(
+            nodeid=self.nodeid,
+            label=self.label,
+            location=self.location,
+            verdict="unjudged",
+            gate=self.settings.gate.value,
+            reason=reason,
+            own_outcome=own_outcome,
+        )
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+class Measure:
+    """Judges what happens inside its ``with`` block; afterwards everything is there to read.
+
+    Made by `measure` and by the ``memreturn`` fixture. Sizes are bytes. Raises
+    `MemoryNotReturned` on leaving a block that kept more than allowed; a block that raises by
+    itself is not judged.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        *,
+        on_record: Callable[[Record], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._attempt = attempt
+        self._on_record = on_record
+        self._warn = warn
+        self._opened: Recorder | str | None = None
+        self._record: Record | None = None
+        self._measurement: Measurement | None = None
+
+    def __enter__(self) -> Measure:
+        if self._opened is not None:
+            msg = "a measured block runs once: call memreturn() or measure() again for another"
+            raise RuntimeError(msg)
+        self._opened = "off" if self._is_off else self._attempt.open()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Literal[False]:
+        __tracebackhide__ = True
+        assert self._opened is not None  # a with statement enters before it leaves
+        if self._is_off:
+            self._record = self._attempt.unjudged(
+                f"switched off ({self._attempt.settings.mode.origin})"
+            )
+            return False
+        if exception_type is not None:
+            self._attempt.abandon(self._opened)
+            reason = f"the block raised {exception_type.__name__}"
+            self._record = self._attempt.unjudged(reason, own_outcome="raised")
+            self._on_record(self._record)
+            return False
+        self._record, self._measurement = self._attempt.close(self._opened)
+        self._on_record(self._record)
+        raise_verdict(self._record, self._attempt.settings, self._warn)
+        return False
+
+    @property
+    def _is_off(self) -> bool:
+        return self._attempt.settings.mode.value == "off"
+
+    @property
+    def record(self) -> Record:
+        """Everything as plain data, as it goes into reports."""
+        if self._record is None:
+            msg = "nothing to read yet: the measured block has not ended"
+            raise RuntimeError(msg)
+        return self._record
+
+    @property
+    def measurement(self) -> Measurement:
+        """Snapshots, ledger and causes as objects. Raises `RuntimeError` for an unjudged block."""
+        record = self.record
+        if self._measurement is None:
+            msg = f"the block was not judged: {record.reason}"
+            raise RuntimeError(msg)
+        return self._measurement
+
+    @property
+    def verdict(self) -> Outcome:
+        """``returned``, ``retained`` or ``unjudged``."""
+        return self.record.verdict
+
+    @property
+    def retained_bytes(self) -> int:
+        """Footprint at the gate less the baseline; negative where memory was given back."""
+        return self.measurement.retained_bytes
+
+    @property
+    def peak_growth_bytes(self) -> int:
+        """The highest RSS inside the block less the RSS at its start."""
+        return self.measurement.peak_growth_bytes
+
+    @property
+    def returned_ratio(self) -> float | None:
+        """The share of the peak growth that came back; ``None`` where nothing grew."""
+        return self.measurement.returned_ratio
+
+    @property
+    def cause(self) -> str | None:
+        """Who has the retained memory, as a slug; ``None`` where none was retained."""
+        return self.record.cause
+
+    @property
+    def ledger(self) -> dict[str, int]:
+        """What was retained by account, with ``unexplained``: sums to `retained_bytes`."""
+        ledger = self.measurement.ledger
+        assert ledger is not None  # a block is measured in detail
+        return ledger.to_dict()
+
+    @property
+    def readings(self) -> dict[str, int]:
+        """The footprint at each rung of the ladder that was climbed."""
+        return {**self.measurement.readings}
+
+
+def raise_verdict(record: Record, settings: Settings, warn: Callable[[str], None]) -> None:
+    """Do what the mode asks for: raise, warn, or nothing for memory that was returned."""
+    __tracebackhide__ = True
+    if record.verdict == "retained":
+        message = "\n".join(render_message(record))
+        if settings.mode.value == "fail":
+            raise MemoryNotReturned(message, record)
+        warn(message)
+    elif record.verdict == "unjudged" and settings.strict.value:
+        msg = f"unjudged: {record.reason} (strict: {settings.strict.origin})"
+        raise Unjudged(msg, record)
+
+
+def measure(
+    max_retained: int | str | None = None,
+    *,
+    min_returned: str | None = None,
+    trim: bool | None = None,
+    label: str | None = None,
+) -> Measure:
+    """Judge a block of code: ``with measure("5 MiB", trim=True) as m: ...``.
+
+    `max_retained`: bytes, or a size such as ``"5 MiB"``. `min_returned`: the share of the peak
+    growth that must come back, such as ``"95%"``. `trim`: judge after every allocator was
+    asked. `label`: what messages call the block.
+
+    Raises `InvalidSettingError` for a value that cannot be right. A block that can't be judged
+    gives an `UnjudgedWarning`.
+    """
+    source = Source(
+        "measure()",
+        {"max_retained": max_retained, "min_returned": min_returned, "trim": trim},
+        is_marker=True,
+    )
+    settings = resolve([check(source)])
+
+    def on_record(record: Record) -> None:
+        if record.verdict == "unjudged" and record.own_outcome is None:
+            warnings.warn(f"unjudged: {record.reason}", UnjudgedWarning, stacklevel=4)
+
+    def warn(message: str) -> None:
+        raise AssertionError(message)  # the mode is always fail here
+
+    attempt = Attempt(settings, instruments, nodeid="", label=label, detailed=True)
+    return Measure(attempt, on_record=on_record, warn=warn)

@@ -1,0 +1,78 @@
+"""What is reported of one judged test or block: frozen plain data that travels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from pytest_memreturn._snapshot import PeakQuality
+    from pytest_memreturn._verdict import Outcome
+
+Rung: TypeAlias = Literal["baseline", "end", "collect", "trim"]
+
+RUNGS: tuple[Rung, ...] = ("baseline", "end", "collect", "trim")
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivorType:
+    """Objects of one type that a window left behind; `chain` says what keeps them alive."""
+
+    type: str
+    count: int
+    bytes: int
+    chain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What only a window that retained is examined for."""
+
+    survivors: tuple[SurvivorType, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One verdict with everything that led to it. Sizes are bytes; ``None`` was not read.
+
+    `readings` are footprints by rung of the release ladder. `ledger` is ``None`` where the
+    accounts were not needed: for most windows that returned their memory.
+    """
+
+    nodeid: str
+    verdict: Outcome
+    gate: str
+    label: str | None = None
+    location: str | None = None
+    window: str = "call"
+    cause: str | None = None
+    causes: Mapping[str, int] | None = None
+    retained_bytes: int | None = None
+    allowed_bytes: int | None = None
+    allowed_origin: str | None = None
+    peak_growth_bytes: int | None = None
+    peak_quality: PeakQuality | None = None
+    returned_ratio: float | None = None
+    readings: Mapping[str, int | None] | None = None
+    ledger: Mapping[str, int] | None = None
+    shown: Mapping[str, int | None] | None = None
+    overhead_seconds: float = 0.0
+    worker: str | None = None
+    reason: str | None = None
+    own_outcome: str | None = None
+    explanation: Explanation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, with the keys of the report schema."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """The record that `to_dict` gave; keys of a newer report are passed over."""
+        known = {one.name for one in fields(cls)}
+        values = {key: value for key, value in data.items() if key in known}
+        if values.get("explanation") is not None:
+            survivors = values["explanation"]["survivors"]
+            values["explanation"] = Explanation(tuple(SurvivorType(**one) for one in survivors))
+        return cls(**values)

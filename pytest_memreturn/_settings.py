@@ -1,0 +1,166 @@
+"""Settings by precedence, each with the origin that messages name; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Generic, Literal, TypeAlias, TypeVar, cast
+
+from pytest_memreturn._errors import InvalidSettingError
+from pytest_memreturn._sizes import MIB, parse_size
+
+Gate: TypeAlias = Literal["collect", "trim"]
+Mode: TypeAlias = Literal["fail", "warn", "off"]
+
+T = TypeVar("T")
+
+# A first call leaves behind caches and interned strings of some hundred KiB that nobody would
+# call a leak, while an empty test moves by at most 16 KiB: 2 MiB lies well between noise and
+# what a container feels.
+DEFAULT_MAX_RETAINED_BYTES = 2 * MIB
+
+MODES: tuple[Mode, ...] = ("fail", "warn", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced(Generic[T]):
+    """A value and where it came from, such as ``marker on test_x``."""
+
+    value: T
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Settings that one origin gives, by keyword. `is_marker`: written at the test itself."""
+
+    origin: str
+    values: Mapping[str, object]
+    is_marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be retained: bytes, a share of the peak growth that must come back, or both."""
+
+    max_retained_bytes: Sourced[int] | None
+    min_returned: Sourced[Fraction] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that decides how one test, or one block, is judged."""
+
+    enabled: Sourced[bool]
+    limits: Limits
+    gate: Sourced[Gate]
+    mode: Sourced[Mode]
+    strict: Sourced[bool]
+
+
+DEFAULTS = Source(
+    "default",
+    {
+        "enabled": False,
+        "max_retained": DEFAULT_MAX_RETAINED_BYTES,
+        "trim": False,
+        "mode": "fail",
+        "strict": False,
+    },
+)
+
+
+def parse_share(value: object) -> Fraction:
+    """``"95%"`` as 19/20. Raises `ValueError` for anything but a percentage from 0 % to 100 %."""
+    if not isinstance(value, str) or not value.strip().endswith("%"):
+        msg = f"{value!r} is not a share: write a percentage as text, such as '95%'"
+        raise ValueError(msg)
+    number = value.strip().removesuffix("%").strip()
+    if not number.isascii() or not number.replace(".", "", 1).isdigit():
+        msg = f"{value!r} is not a percentage"
+        raise ValueError(msg)
+    share = Fraction(number) / 100
+    if share > 1:
+        msg = f"{value!r} is above 100 %"
+        raise ValueError(msg)
+    return share
+
+
+def _parse_bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        msg = f"{value!r} is not True or False"
+        raise ValueError(msg)  # noqa: TRY004 - a value from a marker, not a slip in this program
+    return value
+
+
+def _parse_mode(value: object) -> Mode:
+    if value not in MODES:
+        msg = f"{value!r} is not one of {', '.join(MODES)}"
+        raise ValueError(msg)
+    return cast("Mode", value)
+
+
+_PARSERS: Mapping[str, Callable[[object], object]] = {
+    "enabled": _parse_bool,
+    "max_retained": cast("Callable[[object], object]", parse_size),
+    "min_returned": parse_share,
+    "trim": _parse_bool,
+    "mode": _parse_mode,
+    "strict": _parse_bool,
+}
+
+# What a marker, the fixture and measure() take; the rest concerns a whole run.
+LOCAL_KEYWORDS = ("max_retained", "min_returned", "trim", "enabled")
+
+
+def check(source: Source) -> Source:
+    """The same source with its values parsed; raises `InvalidSettingError` for a wrong one.
+
+    ``None`` means that the origin leaves the setting to the next one.
+    """
+    parsed: dict[str, object] = {}
+    for keyword, value in source.values.items():
+        if source.is_marker and keyword not in LOCAL_KEYWORDS:
+            msg = f"unknown keyword; returns_memory takes {', '.join(LOCAL_KEYWORDS)}"
+            raise InvalidSettingError(source.origin, keyword, msg)
+        if value is None:
+            continue
+        try:
+            parsed[keyword] = _PARSERS[keyword](value)
+        except ValueError as error:
+            raise InvalidSettingError(source.origin, keyword, str(error)) from None
+    return Source(source.origin, parsed, source.is_marker)
+
+
+def resolve(sources: Sequence[Source]) -> Settings:
+    """Settings from checked sources, closest first, over the defaults.
+
+    A share given at the test replaces a size given further away (on the command line, in
+    the ini file or by default): whoever wrote it chose how this test is limited. A size and a
+    share given at the test must both hold.
+    """
+    every = [*sources, DEFAULTS]
+
+    def closest(keyword: str, among: Sequence[Source] = every) -> Sourced[object] | None:
+        for source in among:
+            if keyword in source.values:
+                return Sourced(source.values[keyword], source.origin)
+        return None
+
+    def certain(keyword: str) -> Sourced[object]:
+        found = closest(keyword)
+        assert found is not None  # DEFAULTS has it
+        return found
+
+    at_the_test = [source for source in sources if source.is_marker]
+    share = closest("min_returned", at_the_test)
+    size = closest("max_retained", at_the_test if share is not None else every)
+    trim = certain("trim")
+    return Settings(
+        enabled=cast("Sourced[bool]", certain("enabled")),
+        limits=Limits(cast("Sourced[int] | None", size), cast("Sourced[Fraction] | None", share)),
+        gate=Sourced("trim" if trim.value else "collect", trim.origin),
+        mode=cast("Sourced[Mode]", certain("mode")),
+        strict=cast("Sourced[bool]", certain("strict")),
+    )

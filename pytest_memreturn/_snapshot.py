@@ -1,0 +1,119 @@
+"""Readings as frozen, JSON-able data; no input or output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+MappingKind: TypeAlias = Literal[
+    "heap",  # the brk heap: the main arena of malloc
+    "arena",  # a thread arena of glibc malloc
+    "stack",
+    "anonymous",  # private memory that the layout alone gives no owner
+    "shared-memory",
+    "file",
+    "special",  # vdso, vvar and their like: the kernel's
+]
+
+PeakQuality: TypeAlias = Literal[
+    "exact",  # the kernel's counter, reset when the window opened
+    "process",  # the process reached a new lifetime high in the window: exact, by luck
+    "at-least",  # only readings inside the window; the true peak may be higher
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The footprint as one cheap reading gives it.
+
+    `error_bytes` bounds how far the kernel's counters may be off; 0 means exact. A source that
+    cannot tell lazily freed pages counts them, so that the footprint reads too high, never low.
+    """
+
+    footprint_bytes: int
+    rss_bytes: int
+    error_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KindUsage:
+    """All mappings of one kind together.
+
+    `counted_bytes` is their part of the footprint without swap; `size_bytes` is address space.
+    """
+
+    size_bytes: int
+    counted_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MappedRange:
+    """Addresses ``start`` to ``end`` (exclusive) of one mapping and what it holds.
+
+    Where a heap has holes that were given back, each resident run of it is a range.
+    """
+
+    start: int
+    end: int
+    kind: MappingKind
+    counted_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatorStatistics:
+    """What one allocator says of itself, in bytes.
+
+    `name` is the prefix of its accounts (``<name>-live``, ``<name>-free``).
+    `live_bytes`: handed out to the program, from memory shared between blocks.
+    `held_bytes`: the memory those blocks are cut from; ``None`` where `kinds`, the mapping
+    kinds that are wholly this allocator's, tell it better, by residency.
+    `own_mapping_live_bytes`: live blocks that have a mapping of their own each.
+    `thread_top_bytes`: free bytes at the top of thread arenas, which no trim hands back.
+    """
+
+    name: str
+    live_bytes: int
+    held_bytes: int | None = None
+    kinds: tuple[MappingKind, ...] = ()
+    own_mapping_live_bytes: int = 0
+    thread_top_bytes: int = 0
+
+
+_NO_KINDS: Mapping[MappingKind, KindUsage] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One reading of everything, in bytes. ``None`` marks what the probe cannot see.
+
+    `kinds` is empty where there is no mapping layout; otherwise its counted bytes plus
+    `swap_bytes` are the footprint, exactly.
+    """
+
+    footprint_bytes: int
+    rss_bytes: int
+    swap_bytes: int = 0
+    lazy_free_bytes: int | None = None
+    file_bytes: int | None = None
+    huge_page_bytes: int | None = None
+    kinds: Mapping[MappingKind, KindUsage] = field(default_factory=lambda: _NO_KINDS)
+    ranges: tuple[MappedRange, ...] = field(default=(), repr=False)
+    allocators: tuple[AllocatorStatistics, ...] = ()
+
+    def counted_bytes(self, *kinds: MappingKind) -> int:
+        """The footprint of mappings of these kinds, without swap."""
+        return sum(self.kinds[kind].counted_bytes for kind in kinds if kind in self.kinds)
+
+    def allocator(self, name: str) -> AllocatorStatistics | None:
+        """The statistics of the allocator called `name`, if it had any to give."""
+        return next((one for one in self.allocators if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The highest RSS inside a window, in bytes, and how far it can be trusted."""
+
+    rss_bytes: int
+    quality: PeakQuality

@@ -1,0 +1,39 @@
+"""Records across the border between a worker of pytest-xdist and its controller.
+
+They ride on test reports, which pytest-xdist carries anyway; nothing here needs it installed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+_ATTRIBUTE = "memreturn_records"
+
+
+def attach(report: pytest.TestReport, records: Sequence[Record]) -> None:
+    """Put records on a report; pytest serialises a report's attributes as they are."""
+    setattr(report, _ATTRIBUTE, [one.to_dict() for one in records])
+
+
+def detach(report: pytest.TestReport) -> list[Record]:
+    """The records that `attach` put there, with the worker that made them."""
+    # pytest-xdist names the worker on the reports that reach its controller.
+    node = getattr(report, "node", None)
+    worker = node.gateway.id if node is not None else None
+    return [
+        dataclasses.replace(Record.from_dict(one), worker=worker)
+        for one in getattr(report, _ATTRIBUTE, ())
+    ]
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process runs tests for a controller, which does the reporting."""
+    return hasattr(config, "workerinput")

@@ -1,0 +1,1 @@
+"""Examinations that only a test which retained pays for."""

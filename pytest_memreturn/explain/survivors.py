@@ -1,0 +1,137 @@
+"""Which Python objects a window left behind, without a census before it."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import struct
+import sys
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._record import SurvivorType
+from pytest_memreturn._recorder import Survivors
+
+if TYPE_CHECKING:
+    from pytest_memreturn._snapshot import MappedRange, Snapshot
+
+# pymalloc serves requests up to 512 bytes (SMALL_REQUEST_THRESHOLD); larger ones go to malloc.
+_LARGEST_POOLED_BYTES = 512
+
+# How many types a report names; the sum counts all of them.
+_NAMED_TYPES = 10
+
+# Objects larger than this have their buffer elsewhere; scanning them for it is not worth it.
+_LARGEST_SCANNED_BYTES = 1024
+
+
+def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
+    """Every object that lies, or has its buffer, in memory that was not resident before.
+
+    Needs the mapping layout of both snapshots; without it, nothing is found.
+    """
+    grown = GrownRanges(before.ranges, after.ranges)
+    counts: dict[str, int] = defaultdict(int)
+    sizes: dict[str, int] = defaultdict(int)
+    in_malloc_bytes = 0
+    if not grown:
+        return Survivors()
+    for candidate in _reachable_objects():
+        size_bytes = _size_of(candidate)
+        if id(candidate) not in grown and not _has_buffer_in(grown, candidate, size_bytes):
+            continue
+        name = _type_name(type(candidate))
+        counts[name] += 1
+        sizes[name] += size_bytes
+        if size_bytes > _LARGEST_POOLED_BYTES:
+            in_malloc_bytes += size_bytes
+    largest = sorted(sizes, key=lambda name: -sizes[name])[:_NAMED_TYPES]
+    types = tuple(SurvivorType(name, counts[name], sizes[name]) for name in largest)
+    return Survivors(types, in_malloc_bytes)
+
+
+class GrownRanges:
+    """Addresses that belong to memory now and did not before."""
+
+    def __init__(self, before: Iterable[MappedRange], after: Iterable[MappedRange]) -> None:
+        old = sorted((one.start, one.end) for one in before)
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for one in sorted(after, key=lambda found: found.start):
+            if one.kind not in {"heap", "arena", "anonymous"}:
+                continue
+            for start, end in _without(one.start, one.end, old):
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
+    def __contains__(self, address: int) -> bool:
+        index = bisect_right(self._starts, address) - 1
+        return index >= 0 and address < self._ends[index]
+
+
+def _without(start: int, end: int, old: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The parts of ``start`` to ``end`` that no range of `old` (sorted) covers."""
+    for old_start, old_end in old:
+        if old_end <= start:
+            continue
+        if old_start >= end:
+            break
+        if old_start > start:
+            yield start, old_start
+        start = max(start, old_end)
+    if start < end:
+        yield start, end
+
+
+def _reachable_objects() -> Iterator[object]:
+    """Every object gc tracks, and what those refer to that gc does not track.
+
+    Untracked dicts and tuples are followed further. This walk's own objects are left out.
+    """
+    tracked = gc.get_objects()
+    own = {id(tracked)}
+    seen: set[int] = set()
+    for one in tracked:
+        yield one
+        pending = [other for other in gc.get_referents(one) if not gc.is_tracked(other)]
+        while pending:
+            other = pending.pop()
+            if id(other) in seen or id(other) in own:
+                continue
+            seen.add(id(other))
+            yield other
+            if type(other) in {dict, tuple}:
+                pending.extend(x for x in gc.get_referents(other) if not gc.is_tracked(x))
+
+
+def _size_of(candidate: object) -> int:
+    try:
+        return sys.getsizeof(candidate)
+    except Exception:  # noqa: BLE001 - somebody else's __sizeof__ may do anything
+        return 0
+
+
+def _has_buffer_in(grown: GrownRanges, candidate: object, size_bytes: int) -> bool:
+    """Whether a large object's own fields hold an address in `grown`.
+
+    Lists, dicts, sets, bytearrays, arrays: their small fixed part may sit in an old hole while
+    the buffer it points to is new. The fixed part of a live object can be read safely.
+    """
+    fixed_bytes = type(candidate).__basicsize__
+    if size_bytes - fixed_bytes <= _LARGEST_POOLED_BYTES or fixed_bytes > _LARGEST_SCANNED_BYTES:
+        return False
+    words = fixed_bytes // 8
+    fields = struct.unpack(f"{words}Q", ctypes.string_at(id(candidate), words * 8))
+    # The first two words are the reference count and the type.
+    return any(word in grown for word in fields[2:])
+
+
+def _type_name(found: type) -> str:
+    if found.__module__ == "builtins":
+        return found.__qualname__
+    return f"{found.__module__}.{found.__qualname__}"

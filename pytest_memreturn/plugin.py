@@ -1,0 +1,93 @@
+"""The pytest hooks: translate, delegate.
+
+pytest loads this module in every run, so it imports nothing of ours but the declarations of
+options; everything else comes when a run is configured, or a test is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_memreturn import _options
+
+if TYPE_CHECKING:
+    from pytest_memreturn._session import MemreturnFixture, Session
+
+_SESSION = pytest.StashKey["Session"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    _options.declare(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check all settings of the run before its first test."""
+    from pytest_memreturn._session import Session
+
+    config.addinivalue_line("markers", _options.MARKER)
+    session = config.stash[_SESSION] = Session(config)
+    config.pluginmanager.register(_RecordCollector(session), "memreturn-records")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A mark that cannot be right is an error of its test, before any fixture is set up."""
+    item.config.stash[_SESSION].check_marks(item)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Judge the call phase; innermost, so that what other plugins do around it is not judged."""
+    session = item.config.stash[_SESSION]
+    settings = session.settings_for(item)
+    if settings is None:
+        return (yield)
+    return (yield from session.judged_call(item, settings))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send what was recorded with the report; outermost, to see the outcome as it will stand."""
+    report = yield
+    item.config.stash[_SESSION].finish_report(item, call, report)
+    return report
+
+
+class _RecordCollector:
+    """The hook that is told of a report without the config: registered with its session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the records that came with the report."""
+        self._session.collect(report)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the report files; last, when every worker has delivered."""
+    session.config.stash[_SESSION].write_files()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show the table."""
+    config.stash[_SESSION].write_summary(terminalreporter)
+
+
+@pytest.fixture
+def memreturn(request: pytest.FixtureRequest) -> MemreturnFixture:
+    """Judge a part of a test: ``with memreturn("5 MiB", trim=True) as m: ...``."""
+    from pytest_memreturn._session import MemreturnFixture
+
+    return MemreturnFixture(request.config.stash[_SESSION], request.node)
+
+

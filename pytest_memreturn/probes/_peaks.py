@@ -1,0 +1,60 @@
+"""The peak of windows that may lie inside each other, from one high-water mark of the process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._snapshot import Peak
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(slots=True)
+class _Window:
+    mark_at_open: int
+    highest: int = 0
+
+
+@dataclass(slots=True)
+class NestedPeaks:
+    """Shares the process's high-water mark of RSS between all windows that are open.
+
+    Resetting the mark for an inner window would lose what the outer one has reached so
+    far, so each reset and each close first hands the mark to every open window.
+
+    `reset_mark` brings the mark down to the current RSS and tells whether it could.
+    """
+
+    read_mark: Callable[[], int]
+    reset_mark: Callable[[], bool]
+    read_rss: Callable[[], int]
+    _open: list[_Window] = field(default_factory=list)
+    _resettable: bool = True
+
+    def open(self) -> int:
+        """Begin a window and return its token."""
+        if self._open:
+            self._share_mark()
+        self._resettable = self._resettable and self.reset_mark()
+        self._open.append(_Window(mark_at_open=self.read_mark()))
+        return len(self._open) - 1
+
+    def close(self, token: int) -> Peak:
+        """End the window of `token`, with all opened after it."""
+        self._share_mark()
+        window = self._open[token]
+        del self._open[token:]
+        if self._resettable:
+            return Peak(window.highest, "exact")
+        # A mark that can't be reset but rose inside the window is the window's own peak. One
+        # that did not rise says only that the peak lay below an older one.
+        if window.highest > window.mark_at_open:
+            return Peak(window.highest, "process")
+        return Peak(self.read_rss(), "at-least")
+
+    def _share_mark(self) -> None:
+        mark = self.read_mark()
+        for window in self._open:
+            window.highest = max(window.highest, mark)

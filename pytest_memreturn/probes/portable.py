@@ -1,0 +1,94 @@
+"""Readings through psutil alone, for every platform it knows."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import psutil
+
+from pytest_memreturn._errors import ReadingUnavailableError
+from pytest_memreturn._snapshot import Counters, Peak, Snapshot
+from pytest_memreturn.probes._peaks import NestedPeaks
+
+_KB = 1024
+
+
+class PortableProbe:
+    """Footprint and peak without a mapping layout.
+
+    What counts as footprint, by platform: Linux, RSS less the pages shared with files and other
+    processes; Windows, the private bytes; elsewhere, the unique set size. None of them can tell
+    lazily freed pages, and on Linux swap is missing.
+    """
+
+    name = "portable"
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._peaks = NestedPeaks(
+            read_mark=self._read_lifetime_peak,
+            # No platform but Linux lets a process reset its own mark.
+            reset_mark=lambda: False,
+            read_rss=lambda: self.counters().rss_bytes,
+        )
+
+    def counters(self) -> Counters:
+        """What psutil reads for this process."""
+        try:
+            memory = self._process.memory_info()
+            if hasattr(memory, "shared"):  # Linux
+                footprint = memory.rss - memory.shared
+            elif hasattr(memory, "private"):  # Windows
+                footprint = memory.private
+            else:
+                footprint = self._process.memory_full_info().uss
+        except (psutil.Error, OSError) as error:
+            msg = f"psutil cannot read this process's memory: {error}"
+            raise ReadingUnavailableError(msg) from error
+        return Counters(footprint_bytes=footprint, rss_bytes=memory.rss)
+
+    def exact(self) -> Counters:
+        """The same as `counters`: psutil has no finer reading that means the same."""
+        return self.counters()
+
+    def capture(self) -> PortableCapture:
+        """The same as `counters`, as a snapshot without a layout."""
+        return PortableCapture(self.counters())
+
+    def open_peak(self) -> int:
+        """Begin to watch the process's lifetime peak."""
+        return self._peaks.open()
+
+    def close_peak(self, token: int) -> Peak:
+        """The peak since `open_peak` gave `token`, as good as its `quality` says."""
+        return self._peaks.close(token)
+
+    def _read_lifetime_peak(self) -> int:
+        if sys.platform == "win32":
+            return int(self._process.memory_info().peak_wset)
+        # Only where it exists: Windows has no resource module.
+        import resource  # noqa: PLC0415
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # getrusage(2): bytes on macOS, kilobytes elsewhere.
+        return peak if sys.platform == "darwin" else peak * _KB
+
+
+@dataclass(frozen=True, slots=True)
+class PortableCapture:
+    """One reading of the counters."""
+
+    counters: Counters
+
+    def lazy_free_bytes(self) -> int:
+        """None that psutil could see."""
+        return 0
+
+    def footprint_bytes(self) -> int:
+        """The footprint as `PortableProbe.counters` read it."""
+        return self.counters.footprint_bytes
+
+    def snapshot(self) -> Snapshot:
+        """The counters as a snapshot whose layout is unknown."""
+        return Snapshot(self.counters.footprint_bytes, self.counters.rss_bytes)

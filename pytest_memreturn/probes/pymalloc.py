@@ -1,0 +1,65 @@
+"""CPython's small-object allocator, from the statistics it prints for debugging."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._snapshot import AllocatorStatistics
+from pytest_memreturn.probes._memstream import printed_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ARENAS = re.compile(rb"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
+_ALLOCATED = re.compile(rb"^# bytes in allocated blocks +=([ \d,]+)$", re.MULTILINE)
+
+
+class PymallocProbe:
+    """Live bytes and arenas of pymalloc, without stderr and without PYTHONMALLOC."""
+
+    name = "python"
+
+    def __init__(self) -> None:
+        self._print_statistics = _statistics_function()
+
+    def statistics(self) -> AllocatorStatistics | None:
+        """Blocks handed out against arenas held.
+
+        ``None`` where pymalloc is not in use (``PYTHONMALLOC=malloc``, free-threaded builds) or
+        the interpreter does not export its statistics.
+        """
+        if self._print_statistics is None:
+            return None
+        text = printed_by(self._print_statistics)
+        return parse_statistics(text) if text is not None else None
+
+
+def parse_statistics(text: bytes) -> AllocatorStatistics | None:
+    """Statistics from the text CPython prints; ``None`` where it speaks of no arena."""
+    arenas, allocated = _ARENAS.search(text), _ALLOCATED.search(text)
+    if arenas is None or allocated is None:
+        return None
+    held = int(arenas[1]) * int(arenas[2])
+    if held == 0:
+        return None
+    return AllocatorStatistics(
+        name="python",
+        live_bytes=int(allocated[1].replace(b",", b"")),
+        held_bytes=held,
+    )
+
+
+def _statistics_function() -> Callable[[ctypes.c_void_p], object] | None:
+    # The function behind sys._debugmallocstats(), which prints to stderr only.
+    function = getattr(ctypes.pythonapi, "_PyObject_DebugMallocStats", None)
+    if function is None:
+        return None
+    function.argtypes = [ctypes.c_void_p]
+    function.restype = ctypes.c_int
+
+    def print_statistics(stream: ctypes.c_void_p) -> object:
+        return function(stream)
+
+    return print_statistics

@@ -1,0 +1,1 @@
+"""Records in, text or data out; never measures, never decides."""

@@ -1,0 +1,70 @@
+"""Report files: where they go, checked early, and written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# The table goes to the terminal; every other format to a file.
+TABLE = "table"
+_SUFFIXES = {".json": "json"}
+FORMATS = tuple(_SUFFIXES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTarget:
+    """A report that was asked for; `path` is ``None`` for the table."""
+
+    format: str
+    path: Path | None
+
+
+def parse_target(text: str) -> ReportTarget:
+    """A target from ``table``, ``PATH`` or ``FORMAT:PATH``. Raises `ValueError` with the way out."""
+    if text == TABLE:
+        return ReportTarget(TABLE, None)
+    prefix, separator, rest = text.partition(":")
+    if separator and prefix in FORMATS and rest:
+        return ReportTarget(prefix, Path(rest))
+    path = Path(text)
+    if path.suffix not in _SUFFIXES:
+        known = ", ".join(_SUFFIXES)
+        msg = (
+            f"{text!r} is no report file (known suffixes: {known}). For the table, write the option "
+            f"last or before another option: 'pytest {text} --memreturn-report'. "
+            f"For a file of another name, say its format: '--memreturn-report=json:{text}'"
+        )
+        raise ValueError(msg)
+    return ReportTarget(_SUFFIXES[path.suffix], path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise `OSError` now rather than after a long run. Makes missing folders, and no file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        msg = f"{path} is a folder"
+        raise IsADirectoryError(msg)
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Put `text` at `path` in one step: a reader sees the old file or the new one, whole."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=True)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        # mkstemp makes files private; a report is as public as any file its user makes.
+        Path(draft).chmod(0o666 & ~_umask())
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,73 @@
+"""The table at the end of a run: records in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._sizes import format_size
+
+if TYPE_CHECKING:
+    from pytest_memreturn._record import Record
+
+_HEADINGS = ("retained", "peak", "allowed", "verdict", "cause", "test")
+_GAP = "  "
+_LEAST_NAME_WIDTH = 20
+
+
+def render_table(records: Sequence[Record], width: int) -> Iterator[str]:
+    """One line for each record, most retained first, then what was not judged.
+
+    A test's name is cut at its front where `width` columns are too few: its end tells more.
+    """
+    judged = [one for one in records if one.verdict != "unjudged"]
+    rest = [one for one in records if one.verdict == "unjudged"]
+    judged.sort(key=lambda one: -(one.retained_bytes or 0))
+    rows = [_HEADINGS, *(_cells(one) for one in (*judged, *rest))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    name_width = max(_LEAST_NAME_WIDTH, width - sum(widths) - len(_GAP) * len(widths))
+    for row in rows:
+        numbers = [cell.rjust(w) for cell, w in zip(row[:3], widths[:3], strict=True)]
+        words = [cell.ljust(w) for cell, w in zip(row[3:-1], widths[3:], strict=True)]
+        yield _GAP.join([*numbers, *words, _shortened(row[-1], name_width)]).rstrip()
+
+
+def summary_line(records: Sequence[Record]) -> str:
+    """How many tests were judged, and with what result."""
+    retained = [one for one in records if one.verdict == "retained"]
+    returned = sum(one.verdict == "returned" for one in records)
+    kept = sum(one.retained_bytes or 0 for one in retained)
+    text = f"{len(retained) + returned} judged: {returned} returned, {len(retained)} retained"
+    if retained:
+        text += f" ({format_size(kept)})"
+    unjudged = len(records) - len(retained) - returned
+    return f"{text}, {unjudged} unjudged" if unjudged else text
+
+
+def unjudged_lines(records: Sequence[Record]) -> Iterator[str]:
+    """Each test that should have been judged and could not be, with the reason."""
+    for one in records:
+        if one.verdict == "unjudged" and one.own_outcome is None:
+            yield f"UNJUDGED {_name(one)} - {one.reason}"
+
+
+def _cells(record: Record) -> tuple[str, ...]:
+    if record.verdict == "unjudged":
+        return ("-", "-", "-", "unjudged", record.own_outcome or "no reading", _name(record))
+    at_least = "≥" if record.peak_quality == "at-least" else ""
+    return (
+        format_size(record.retained_bytes or 0),
+        at_least + format_size(record.peak_growth_bytes or 0),
+        format_size(record.allowed_bytes or 0),
+        record.verdict,
+        record.cause or "-",
+        _name(record),
+    )
+
+
+def _name(record: Record) -> str:
+    return f"{record.nodeid} [{record.label}]" if record.label else record.nodeid
+
+
+def _shortened(name: str, width: int) -> str:
+    return name if len(name) <= width else "…" + name[len(name) - width + 1 :]
