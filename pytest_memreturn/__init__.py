@@ -7,20 +7,19 @@ when first asked for, because pytest imports this package in every run.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_memreturn._errors import (
         InvalidSettingError,
-        MemoryNotReturned,
         MemoryNotReturnedWarning,
         MemreturnWarning,
-        Unjudged,
         UnjudgedWarning,
     )
+    from pytest_memreturn._failures import MemoryNotReturned, Unjudged
+    from pytest_memreturn._fixture import MemreturnFixture
     from pytest_memreturn._measure import Measure, measure
     from pytest_memreturn._record import Record
-    from pytest_memreturn._session import MemreturnFixture
     from pytest_memreturn._snapshot import Snapshot
 
 __all__ = [
@@ -40,23 +39,24 @@ __all__ = [
 _HOMES = {
     "InvalidSettingError": "_errors",
     "Measure": "_measure",
-    "MemoryNotReturned": "_errors",
+    "MemoryNotReturned": "_failures",
     "MemoryNotReturnedWarning": "_errors",
-    "MemreturnFixture": "_session",
+    "MemreturnFixture": "_fixture",
     "MemreturnWarning": "_errors",
     "Record": "_record",
     "Snapshot": "_snapshot",
-    "Unjudged": "_errors",
+    "Unjudged": "_failures",
     "UnjudgedWarning": "_errors",
     "measure": "_measure",
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found
 
 
 def __dir__() -> list[str]:

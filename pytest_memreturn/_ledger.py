@@ -162,8 +162,11 @@ def _split_anonymous(
     rest -= split["mapped"]
     first_touched = min(
         max(rest, 0),
-        max(0, _untouched(before, [one.before for one in pairs])
-        - _untouched(after, [one.after for one in pairs])),
+        max(
+            0,
+            _untouched(before, [one.before for one in pairs])
+            - _untouched(after, [one.after for one in pairs]),
+        ),
     )
     if first_touched:
         live = f"{max(pairs, key=lambda one: one.before.own_mapping_live_bytes).name}-live"

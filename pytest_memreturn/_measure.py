@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pytest_memreturn._errors import MemoryNotReturned, Unjudged, UnjudgedWarning
-from pytest_memreturn._record import Record
+from pytest_memreturn._errors import UnjudgedWarning
+from pytest_memreturn._failures import MemoryNotReturned, Unjudged
+from pytest_memreturn._record import Record, Rung
 from pytest_memreturn._recorder import Instruments, Recorder
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn.explain.survivors import find_survivors
@@ -56,10 +58,8 @@ class Attempt:
     def abandon(self, opened: Recorder | str) -> None:
         """End the window of `open` without a verdict."""
         if isinstance(opened, Recorder):
-            try:
+            with contextlib.suppress(Exception):  # there is no verdict to spoil
                 opened.abandon()
-            except Exception:  # noqa: BLE001, S110 - see the class; there is no verdict to spoil
-                pass
 
     def close(self, opened: Recorder | str) -> tuple[Record, Measurement | None]:
         """The record, and the measurement behind it where there is one."""
@@ -112,7 +112,7 @@ class Measure:
         self._record: Record | None = None
         self._measurement: Measurement | None = None
 
-    def __enter__(self) -> Measure:
+    def __enter__(self) -> Self:
         if self._opened is not None:
             msg = "a measured block runs once: call memreturn() or measure() again for another"
             raise RuntimeError(msg)
@@ -197,19 +197,24 @@ class Measure:
         return ledger.to_dict()
 
     @property
-    def readings(self) -> dict[str, int]:
+    def readings(self) -> Mapping[Rung, int]:
         """The footprint at each rung of the ladder that was climbed."""
-        return {**self.measurement.readings}
+        return self.measurement.readings
 
 
-def raise_verdict(record: Record, settings: Settings, warn: Callable[[str], None]) -> None:
-    """Do what the mode asks for: raise, warn, or nothing for memory that was returned."""
+def raise_verdict(
+    record: Record, settings: Settings, warn: Callable[[str], None], *, message: str | None = None
+) -> None:
+    """Do what the mode asks for: raise, warn, or nothing for memory that was returned.
+
+    `message`: what to say of memory that was retained, by default `render_message` of the record.
+    """
     __tracebackhide__ = True
     if record.verdict == "retained":
-        message = "\n".join(render_message(record))
+        text = message or "\n".join(render_message(record))
         if settings.mode.value == "fail":
-            raise MemoryNotReturned(message, record)
-        warn(message)
+            raise MemoryNotReturned(text, record)
+        warn(text)
     elif record.verdict == "unjudged" and settings.strict.value:
         msg = f"unjudged: {record.reason} (strict: {settings.strict.origin})"
         raise Unjudged(msg, record)
@@ -222,7 +227,7 @@ def measure(
     trim: bool | None = None,
     label: str | None = None,
 ) -> Measure:
-    """Judge a block of code: ``with measure("5 MiB", trim=True) as m: ...``.
+    """Judge the block of code under a ``with`` statement, and keep the figures for afterwards.
 
     `max_retained`: bytes, or a size such as ``"5 MiB"``. `min_returned`: the share of the peak
     growth that must come back, such as ``"95%"``. `trim`: judge after every allocator was
@@ -240,7 +245,7 @@ def measure(
 
     def on_record(record: Record) -> None:
         if record.verdict == "unjudged" and record.own_outcome is None:
-            warnings.warn(f"unjudged: {record.reason}", UnjudgedWarning, stacklevel=4)
+            warnings.warn(f"unjudged: {record.reason}", UnjudgedWarning, stacklevel=3)
 
     def warn(message: str) -> None:
         raise AssertionError(message)  # the mode is always fail here

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_memreturn._settings import Source
     from pytest_memreturn.report.files import ReportTarget
 
-MARKER = (
-    "returns_memory(max_retained='2 MiB', *, min_returned=None, trim=False, enabled=True): "
+MARK = "returns_memory"
+MARK_HELP = (
+    f"{MARK}(max_retained='2 MiB', *, min_returned=None, trim=False, enabled=True): "
     "fail this test when the memory it took is not returned to the operating system."
 )
 
@@ -25,22 +29,24 @@ _INI = (
     ("memreturn_probe", "string", "What reads memory: auto, linux or portable."),
 )
 
-# Settings of a run by keyword: where the command line keeps them, and the ini option's name.
-_SETTINGS = {
-    "enabled": ("memreturn", "memreturn"),
-    "max_retained": ("memreturn_max_retained", "memreturn_max_retained"),
-    "trim": ("memreturn_trim", "memreturn_trim"),
-    "mode": ("memreturn_mode", "memreturn_mode"),
-    "strict": ("memreturn_strict", "memreturn_strict"),
-}
 
-_FLAGS = {
-    "enabled": "--memreturn",
-    "max_retained": "--memreturn-max-retained",
-    "trim": "--memreturn-trim",
-    "mode": "--memreturn-mode",
-    "strict": "--memreturn-strict",
-}
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A setting of the run: its keyword, its flags, and the name it has on both levels."""
+
+    keyword: str
+    destination: str
+    flag: str
+    flag_off: str = ""
+
+
+_SETTINGS = (
+    _Setting("enabled", "memreturn", "--memreturn"),
+    _Setting("max_retained", "memreturn_max_retained", "--memreturn-max-retained"),
+    _Setting("trim", "memreturn_trim", "--memreturn-trim", "--no-memreturn-trim"),
+    _Setting("mode", "memreturn_mode", "--memreturn-mode"),
+    _Setting("strict", "memreturn_strict", "--memreturn-strict"),
+)
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -106,19 +112,56 @@ def run_sources(config: pytest.Config) -> list[Source]:
     from pytest_memreturn._settings import Source, check
 
     sources = []
-    for keyword, (destination, ini_name) in _SETTINGS.items():
+    for setting in _SETTINGS:
+        on_command_line = config.getoption(setting.destination)
+        flag = setting.flag_off if on_command_line is False else setting.flag
         for origin, value in (
-            (_FLAGS[keyword], config.getoption(destination)),
-            (f"ini option {ini_name}", _ini(config, ini_name)),
+            (flag, on_command_line),
+            (f"ini option {setting.destination}", _ini(config, setting.destination)),
         ):
-            if keyword == "trim" and value is False and origin.startswith("--"):
-                origin = "--no-memreturn-trim"
             try:
-                sources.append(check(Source(origin, {keyword: value})))
+                sources.append(check(Source(origin, {setting.keyword: value})))
             except InvalidSettingError as error:
                 msg = f"{error.origin}: {error.problem}"
                 raise pytest.UsageError(msg) from None
     return sources
+
+
+def marker_sources(item: pytest.Item) -> list[Source]:
+    """The marks of `item` as checked sources, closest first; raises `InvalidSettingError`."""
+    from pytest_memreturn._errors import InvalidSettingError
+    from pytest_memreturn._settings import Source, check
+
+    sources = []
+    for marked, mark in _closest_first(item):
+        origin = f"marker on {marked}"
+        keywords: dict[str, object] = {"enabled": True, **mark.kwargs}
+        if len(mark.args) > 1 or (mark.args and "max_retained" in mark.kwargs):
+            raise InvalidSettingError(
+                origin, "max_retained", f"takes one value, got {mark.args!r} {mark.kwargs!r}"
+            )
+        if mark.args:
+            keywords["max_retained"] = mark.args[0]
+        sources.append(check(Source(origin, keywords, is_marker=True)))
+    return sources
+
+
+def _closest_first(item: pytest.Item) -> Iterator[tuple[str, pytest.Mark]]:
+    """The marks of `item` with what they stand on, in the order in which a reader sees them.
+
+    pytest itself puts a function's marks before those of its parameter set, and a base class's
+    before those of the class derived from it.
+    """
+    callspec = getattr(item, "callspec", None)
+    parameter_marks = list(callspec.marks) if callspec is not None else []
+    for node in reversed(item.listchain()):
+        marks = node.own_markers
+        if isinstance(node, pytest.Class):
+            marks = marks[::-1]
+        elif node is item:
+            marks = sorted(marks, key=lambda mark: mark not in parameter_marks)
+        name = node.nodeid or node.name
+        yield from ((name, mark) for mark in marks if mark.name == MARK)
 
 
 def report_targets(config: pytest.Config) -> list[ReportTarget]:
@@ -159,7 +202,7 @@ def probe_name(config: pytest.Config) -> str:
     return str(name)
 
 
-def _ini(config: pytest.Config, name: str) -> Any:
+def _ini(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - as varied as getini()
     try:
         return config.getini(name)
     except (ValueError, TypeError) as error:

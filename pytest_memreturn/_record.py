@@ -70,9 +70,15 @@ class Record:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
         """The record that `to_dict` gave; keys of a newer report are passed over."""
-        known = {one.name for one in fields(cls)}
-        values = {key: value for key, value in data.items() if key in known}
+        values = _known_fields(cls, data)
         if values.get("explanation") is not None:
-            survivors = values["explanation"]["survivors"]
-            values["explanation"] = Explanation(tuple(SurvivorType(**one) for one in survivors))
+            survivors = values["explanation"].get("survivors", ())
+            values["explanation"] = Explanation(
+                tuple(SurvivorType(**_known_fields(SurvivorType, one)) for one in survivors)
+            )
         return cls(**values)
+
+
+def _known_fields(kind: type[Record | SurvivorType], data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(kind)}
+    return {key: value for key, value in data.items() if key in names}

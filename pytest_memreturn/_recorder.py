@@ -47,7 +47,7 @@ class Instruments:
 
     memory: MemoryProbe
     allocators: tuple[AllocatorProbe, ...] = ()
-    releaser: Releaser = Releaser()
+    releaser: Releaser = field(default_factory=Releaser)
     census: Callable[[Snapshot, Snapshot], Survivors] = _no_census
     clock: Callable[[], float] = time.perf_counter
 
@@ -57,9 +57,9 @@ class Instruments:
             found for probe in self.allocators if (found := probe.statistics()) is not None
         )
 
-    def full_reading(self) -> FullReading:
+    def full_reading(self, *, baseline: bool = False) -> FullReading:
         """Layout and allocators now, still in the raw."""
-        return FullReading(self.memory.capture(), self.statistics())
+        return FullReading(self.memory.capture(baseline=baseline), self.statistics())
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class Recorder:
         self._instruments.releaser.trim()
         self._peak_token = self._memory.open_peak()
         try:
-            self._before = self._instruments.full_reading()
+            self._before = self._instruments.full_reading(baseline=True)
             # Last, so that what the readings above left behind is not charged to the window.
             self._counters = self._memory.counters()
         except BaseException:
@@ -196,8 +196,10 @@ class Recorder:
         Raises `ReadingUnavailableError` where the probe cannot read any more.
         """
         started = self._instruments.clock()
-        at_end = self._memory.counters()
-        peak = self._memory.close_peak(self._peak_token)
+        try:
+            at_end = self._memory.counters()
+        finally:
+            peak = self._memory.close_peak(self._peak_token)
         peak_growth = max(0, peak.rss_bytes - self._counters.rss_bytes)
         window = _Window(
             gate=self._settings.gate.value,
@@ -282,7 +284,9 @@ class _Window:
         return judge(self.retained_bytes(rung), self.allowance) == "returned"
 
     def measurement(self) -> Measurement:
-        judged_at = next(rung for rung in (self.gate, "collect", "end") if rung in self.readings)
+        # Nobody climbed further than needed: the last rung below the gate is the one judged.
+        climbed: tuple[Rung, ...] = (self.gate, "collect", "end")
+        judged_at = next(rung for rung in climbed if rung in self.readings)
         return Measurement(
             outcome="returned" if self.fits(judged_at) else "retained",
             gate=self.gate,

@@ -72,7 +72,8 @@ def find_causes(
     `at_gate` is what was retained; `after_trim` the same after every allocator was asked: free
     memory that a trim returned was only held, what stayed is pinned.
 
-    `python_in_malloc_bytes` is what surviving Python objects hold of malloc's live bytes.
+    `python_in_malloc_bytes` is what surviving Python objects hold of the live bytes of malloc,
+    or of what serves in its place.
 
     `returnable`: by allocator, free bytes that are not pinned although a trim leaves them (the
     tops of thread arenas).
@@ -82,13 +83,17 @@ def find_causes(
     def add(slug: str, size: int) -> None:
         found[slug] = found.get(slug, 0) + size
 
-    for account, size in at_gate.to_dict().items():
+    unspent = max(python_in_malloc_bytes, 0)
+    # malloc first: it is where Python's buffers come from unless another took its place.
+    accounts = sorted(at_gate.to_dict().items(), key=lambda entry: entry[0] != "malloc-live")
+    for account, size in accounts:
         if account in _FIXED_CAUSES:
             add(_FIXED_CAUSES[account], size)
             continue
         name, _, state = account.rpartition("-")
         if state == "live":
-            by_python = min(max(python_in_malloc_bytes, 0), max(size, 0))
+            by_python = min(unspent, max(size, 0))
+            unspent -= by_python
             add("live-python", by_python)
             add("live-native", size - by_python)
         else:

@@ -14,9 +14,12 @@ import pytest
 from pytest_memreturn import _options
 
 if TYPE_CHECKING:
-    from pytest_memreturn._session import MemreturnFixture, Session
+    from pytest_memreturn._fixture import MemreturnFixture
+    from pytest_memreturn._run_report import RunReport
+    from pytest_memreturn._session import Session
 
-_SESSION = pytest.StashKey["Session"]()
+_SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_REPORT: pytest.StashKey[RunReport] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,24 +29,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check all settings of the run before its first test."""
+    from pytest_memreturn._run_report import RunReport
     from pytest_memreturn._session import Session
 
-    config.addinivalue_line("markers", _options.MARKER)
+    config.addinivalue_line("markers", _options.MARK_HELP)
     session = config.stash[_SESSION] = Session(config)
-    config.pluginmanager.register(_RecordCollector(session), "memreturn-records")
+    report = config.stash[_REPORT] = RunReport(config, session.instruments)
+    config.pluginmanager.register(_RecordCollector(report), "memreturn-records")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A mark that cannot be right is an error of its test, before any fixture is set up."""
-    item.config.stash[_SESSION].check_marks(item)
+    item.config.stash[_SESSION].settings_or_fail(item)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Judge the call phase; innermost, so that what other plugins do around it is not judged."""
     session = item.config.stash[_SESSION]
-    settings = session.settings_for(item)
+    # Asked again, because a fixture may have marked the test meanwhile.
+    settings = session.settings_or_fail(item)
     if settings is None:
         return (yield)
     return (yield from session.judged_call(item, settings))
@@ -60,34 +66,33 @@ def pytest_runtest_makereport(
 
 
 class _RecordCollector:
-    """The hook that is told of a report without the config: registered with its session."""
+    """The hook that is told of a test's report without the config: registered with its target."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, run_report: RunReport) -> None:
+        self._run_report = run_report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the records that came with the report."""
-        self._session.collect(report)
+        self._run_report.collect(report)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report files; last, when every worker has delivered."""
-    session.config.stash[_SESSION].write_files()
+    if not session.config.stash[_REPORT].write_files():
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Show the table."""
-    config.stash[_SESSION].write_summary(terminalreporter)
+    config.stash[_REPORT].write_summary(terminalreporter)
 
 
 @pytest.fixture
 def memreturn(request: pytest.FixtureRequest) -> MemreturnFixture:
-    """Judge a part of a test: ``with memreturn("5 MiB", trim=True) as m: ...``."""
-    from pytest_memreturn._session import MemreturnFixture
+    """Judge a part of a test: the block under a ``with`` statement."""
+    from pytest_memreturn._fixture import MemreturnFixture
 
     return MemreturnFixture(request.config.stash[_SESSION], request.node)
-
-

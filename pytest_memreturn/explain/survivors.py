@@ -40,7 +40,9 @@ def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
         return Survivors()
     for candidate in _reachable_objects():
         size_bytes = _size_of(candidate)
-        if id(candidate) not in grown and not _has_buffer_in(grown, candidate, size_bytes):
+        if not (
+            grown.holds(id(candidate), size_bytes) or _has_buffer_in(grown, candidate, size_bytes)
+        ):
             continue
         name = _type_name(type(candidate))
         counts[name] += 1
@@ -57,28 +59,37 @@ class GrownRanges:
 
     def __init__(self, before: Iterable[MappedRange], after: Iterable[MappedRange]) -> None:
         old = sorted((one.start, one.end) for one in before)
+        old_ends = [end for _, end in old]
         self._starts: list[int] = []
         self._ends: list[int] = []
         for one in sorted(after, key=lambda found: found.start):
             if one.kind not in {"heap", "arena", "anonymous"}:
                 continue
-            for start, end in _without(one.start, one.end, old):
+            first = bisect_right(old_ends, one.start)
+            for start, end in _without(
+                one.start, one.end, (old[index] for index in range(first, len(old)))
+            ):
                 self._starts.append(start)
                 self._ends.append(end)
 
     def __bool__(self) -> bool:
         return bool(self._starts)
 
+    def holds(self, address: int, size_bytes: int) -> bool:
+        """Whether a block lies in new memory, by its first byte or by its middle.
+
+        The first page of a new block may be an old one, shared with the block below it.
+        """
+        return address in self or address + size_bytes // 2 in self
+
     def __contains__(self, address: int) -> bool:
         index = bisect_right(self._starts, address) - 1
         return index >= 0 and address < self._ends[index]
 
 
-def _without(start: int, end: int, old: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The parts of ``start`` to ``end`` that no range of `old` (sorted) covers."""
+def _without(start: int, end: int, old: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The parts of ``start`` to ``end`` that no range of `old` (sorted, later ends) covers."""
     for old_start, old_end in old:
-        if old_end <= start:
-            continue
         if old_start >= end:
             break
         if old_start > start:
@@ -93,12 +104,13 @@ def _reachable_objects() -> Iterator[object]:
 
     Untracked dicts and tuples are followed further. This walk's own objects are left out.
     """
+    numpy_array = getattr(sys.modules.get("numpy"), "ndarray", None)
     tracked = gc.get_objects()
     own = {id(tracked)}
     seen: set[int] = set()
     for one in tracked:
         yield one
-        pending = [other for other in gc.get_referents(one) if not gc.is_tracked(other)]
+        pending = _untracked_referents(one)
         while pending:
             other = pending.pop()
             if id(other) in seen or id(other) in own:
@@ -106,7 +118,16 @@ def _reachable_objects() -> Iterator[object]:
             seen.add(id(other))
             yield other
             if type(other) in {dict, tuple}:
-                pending.extend(x for x in gc.get_referents(other) if not gc.is_tracked(x))
+                pending += _untracked_referents(other)
+            elif numpy_array is not None and isinstance(other, numpy_array):
+                # An array says nothing to gc of the object whose memory it shows.
+                base = other.base
+                if base is not None and not gc.is_tracked(base):
+                    pending.append(base)
+
+
+def _untracked_referents(one: object) -> list[object]:
+    return [other for other in gc.get_referents(one) if not gc.is_tracked(other)]
 
 
 def _size_of(candidate: object) -> int:
@@ -128,7 +149,7 @@ def _has_buffer_in(grown: GrownRanges, candidate: object, size_bytes: int) -> bo
     words = fixed_bytes // 8
     fields = struct.unpack(f"{words}Q", ctypes.string_at(id(candidate), words * 8))
     # The first two words are the reference count and the type.
-    return any(word in grown for word in fields[2:])
+    return any(grown.holds(word, size_bytes - fixed_bytes) for word in fields[2:])
 
 
 def _type_name(found: type) -> str:

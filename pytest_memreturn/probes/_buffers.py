@@ -1,5 +1,4 @@
-"""Reads a generated file into memory that is there before the reading, so that reading it shows
-nothing of itself."""
+"""Memory for readings that is there before them, so that a reading shows nothing of itself."""
 
 from __future__ import annotations
 
@@ -13,48 +12,67 @@ _FIRST_SIZE_BYTES = 256 * 1024
 
 @dataclass(slots=True)
 class ReusableBuffers:
-    """Anonymous mappings that are touched whole when made, lent out and taken back.
+    """Anonymous mappings of one size, touched whole when made, lent out and taken back.
 
     A ``bytes`` object per reading would come from malloc, where freeing one of a megabyte
     raises the threshold below which later blocks stay on the heap: the measuring would change
     what is measured.
+
+    `made` counts the buffers made so far: a reading during which it grew has changed the
+    footprint and wants to be repeated.
     """
 
+    size_bytes: int = _FIRST_SIZE_BYTES
+    made: int = 0
     _free: list[mmap.mmap] = field(default_factory=list)
 
     def reserve(self, count: int) -> None:
-        """Have `count` buffers ready, all as large as the largest, so that reading makes none."""
-        size = max((len(buffer) for buffer in self._free), default=_FIRST_SIZE_BYTES)
+        """Have `count` buffers ready."""
         while len(self._free) < count:
-            self._free.append(_touched(size))
+            self._free.append(self._make())
 
     def lend(self, length: int) -> Text:
-        """A buffer with room for `length` bytes."""
-        for index, buffer in enumerate(self._free):
-            if len(buffer) >= length:
-                return Text(self, self._free.pop(index), length)
-        return Text(self, _touched(length), length)
+        """A buffer with room for `length` bytes; all become larger where one is too small."""
+        self._grow_to(length)
+        return Text(self, self._free.pop() if self._free else self._make(), length)
 
     def read(self, path: str) -> Text:
-        """The whole of the file at `path`; raises `OSError`."""
-        size = _FIRST_SIZE_BYTES
+        """The whole of the file at `path`; raises `OSError`.
+
+        The buffers are kept at least twice as large as the text, so that a file that grows
+        by half until its next reading needs no new ones then.
+        """
         while True:
-            text = self.lend(size)
+            text = self.lend(0)
             text.length = _read_into(path, text.buffer)
-            size = len(text.buffer)
-            if text.length < size:
+            if 2 * text.length <= len(text.buffer):
                 return text
-            text.buffer.close()
-            size *= 2
+            self._grow_to(2 * len(text.buffer))
 
     def take_back(self, buffer: mmap.mmap) -> None:
-        """Keep `buffer` for the next reading, the largest last."""
-        if not buffer.closed:
+        """Keep `buffer` for the next reading, or let go of one that has become too small."""
+        if len(buffer) == self.size_bytes:
             self._free.append(buffer)
-            self._free.sort(key=len)
+        else:
+            buffer.close()
+
+    def _grow_to(self, least_bytes: int) -> None:
+        if least_bytes <= self.size_bytes:
+            return
+        while self.size_bytes < least_bytes:
+            self.size_bytes *= 2
+        while self._free:
+            self._free.pop().close()
+
+    def _make(self) -> mmap.mmap:
+        self.made += 1
+        buffer = mmap.mmap(-1, self.size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        for offset in range(0, self.size_bytes, mmap.PAGESIZE):
+            buffer[offset] = 0
+        return buffer
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Text:
     """What one reading gave; the buffer goes back to its owner when nobody holds this any more."""
 
@@ -66,14 +84,8 @@ class Text:
         self._owner.take_back(self.buffer)
 
 
-def _touched(size_bytes: int) -> mmap.mmap:
-    buffer = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    for offset in range(0, size_bytes, mmap.PAGESIZE):
-        buffer[offset] = 0
-    return buffer
-
-
 def _read_into(path: str, buffer: mmap.mmap) -> int:
+    """How many bytes of the file fitted."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         length = 0

@@ -42,19 +42,20 @@ class MemoryProbe(Protocol):
         """The footprint as exactly as this source can tell it, without layout."""
         ...
 
-    def capture(self) -> Capture:
-        """Everything, the layout included, without allocator statistics."""
-        ...
+    def capture(self, *, baseline: bool = False) -> Capture:
+        """Everything, the layout included, without allocator statistics.
 
-    def open_peak(self) -> int:
-        """Begin a window: make ready what its captures need, and watch the peak from here on.
-
-        Gives the token that `close_peak` takes. Windows may nest.
+        `baseline`: the first of a window. It makes ready what the later captures of the window
+        need, and looks closer at what the window may fill up.
         """
         ...
 
+    def open_peak(self) -> int:
+        """Watch the peak from here on; gives the token for `close_peak`. Windows may nest."""
+        ...
+
     def close_peak(self, token: int) -> Peak:
-        """End the watch that `open_peak` began, and every younger one that was left open."""
+        """End the watch that `open_peak` began."""
         ...
 
 

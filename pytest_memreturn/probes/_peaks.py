@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._snapshot import Peak
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @dataclass(slots=True)
@@ -30,7 +29,8 @@ class NestedPeaks:
     read_mark: Callable[[], int]
     reset_mark: Callable[[], bool]
     read_rss: Callable[[], int]
-    _open: list[_Window] = field(default_factory=list)
+    _open: dict[int, _Window] = field(default_factory=dict)
+    _tokens: Iterator[int] = field(default_factory=itertools.count)
     _resettable: bool = True
 
     def open(self) -> int:
@@ -38,14 +38,20 @@ class NestedPeaks:
         if self._open:
             self._share_mark()
         self._resettable = self._resettable and self.reset_mark()
-        self._open.append(_Window(mark_at_open=self.read_mark()))
-        return len(self._open) - 1
+        token = next(self._tokens)
+        self._open[token] = _Window(mark_at_open=self.read_mark())
+        return token
 
     def close(self, token: int) -> Peak:
-        """End the window of `token`, with all opened after it."""
-        self._share_mark()
-        window = self._open[token]
-        del self._open[token:]
+        """End the window of `token`; others stay open, in whatever order they end."""
+        window = self._open.get(token)
+        if window is None:
+            msg = "this window has ended already"
+            raise ReadingUnavailableError(msg)
+        try:
+            self._share_mark()
+        finally:
+            del self._open[token]
         if self._resettable:
             return Peak(window.highest, "exact")
         # A mark that can't be reset but rose inside the window is the window's own peak. One
@@ -56,5 +62,5 @@ class NestedPeaks:
 
     def _share_mark(self) -> None:
         mark = self.read_mark()
-        for window in self._open:
+        for window in self._open.values():
             window.highest = max(window.highest, mark)

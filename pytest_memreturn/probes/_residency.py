@@ -1,17 +1,16 @@
-"""Which pages of a range of addresses are resident, one byte a page."""
+"""Which pages of some ranges of addresses are resident, one byte a page."""
 
 from __future__ import annotations
 
 import ctypes
 import mmap
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytest_memreturn.probes._buffers import ReusableBuffers, Text
 
 # mincore(2) promises only the lowest bit; no kernel has set another.
@@ -19,30 +18,44 @@ _RESIDENT_RUN = re.compile(rb"\x01+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PageMap:
-    """The residency of the range that begins at `start`, kept raw until somebody needs it."""
+class PageMaps:
+    """The residency of ranges by their start address, kept raw until somebody needs it."""
 
-    start: int
     _pages: Text
+    _spans: Mapping[int, tuple[int, int]]
 
-    def resident_runs(self) -> Iterator[tuple[int, int]]:
-        """Start and end of each run of resident pages, in order."""
-        for run in _RESIDENT_RUN.finditer(self._pages.buffer, 0, self._pages.length):
-            yield (
-                self.start + run.start() * mmap.PAGESIZE,
-                self.start + run.end() * mmap.PAGESIZE,
+    def resident_runs(self, start: int) -> Iterator[tuple[int, int]] | None:
+        """Start and end of each resident run of the range at `start`; ``None``: not mapped here."""
+        if start not in self._spans:
+            return None
+        first, last = self._spans[start]
+        return (
+            (
+                start + (run.start() - first) * mmap.PAGESIZE,
+                start + (run.end() - first) * mmap.PAGESIZE,
             )
+            for run in _RESIDENT_RUN.finditer(self._pages.buffer, first, last)
+        )
 
 
-def page_map(buffers: ReusableBuffers, start: int, end: int) -> PageMap | None:
-    """Ask mincore(2) about ``start`` to ``end`` (page-aligned); ``None`` where it won't say."""
-    text = buffers.lend((end - start) // mmap.PAGESIZE)
-    vector = (ctypes.c_ubyte * text.length).from_buffer(text.buffer)
+def page_maps(buffers: ReusableBuffers, ranges: Sequence[tuple[int, int]]) -> PageMaps:
+    """Ask mincore(2) about ranges (start and end, page-aligned); those it won't tell are left out.
+
+    A range that has changed since it was seen is one that mincore refuses.
+    """
+    pages = buffers.lend(sum(end - start for start, end in ranges) // mmap.PAGESIZE)
+    spans = {}
+    vector = (ctypes.c_ubyte * len(pages.buffer)).from_buffer(pages.buffer)
     try:
-        failed = _mincore()(start, end - start, ctypes.addressof(vector))
+        position = 0
+        for start, end in ranges:
+            after = position + (end - start) // mmap.PAGESIZE
+            if _mincore()(start, end - start, ctypes.addressof(vector) + position) == 0:
+                spans[start] = (position, after)
+            position = after
     finally:
         del vector  # a buffer in use can't be closed
-    return None if failed else PageMap(start, text)
+    return PageMaps(pages, spans)
 
 
 @cache

@@ -16,7 +16,7 @@ _NAMES = ("GLIBC_TUNABLES", "LD_PRELOAD", "PYTHONDEVMODE", "OMP_NUM_THREADS")
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
-def environment(probe: str, allocators: list[str]) -> dict[str, Any]:
+def environment(probe: str | None, allocators: list[str]) -> dict[str, Any]:
     """The ``environment`` object of a report; `allocators`: the names of those that answered."""
     libc, libc_version = platform.libc_ver()
     return {

@@ -16,17 +16,17 @@ from pytest_memreturn._snapshot import (
     Peak,
     Snapshot,
 )
-from pytest_memreturn.probes._peaks import NestedPeaks
-from pytest_memreturn.probes._residency import page_map
 from pytest_memreturn.probes._buffers import ReusableBuffers
+from pytest_memreturn.probes._peaks import NestedPeaks
+from pytest_memreturn.probes._residency import page_maps
 
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pytest_memreturn._snapshot import MappingKind
     from pytest_memreturn.probes._buffers import Text
-    from pytest_memreturn.probes._residency import PageMap
+    from pytest_memreturn.probes._residency import PageMaps
 
 _STATUS = "/proc/self/status"
 _ROLLUP = "/proc/self/smaps_rollup"
@@ -36,9 +36,9 @@ _CLEAR_REFS = "/proc/self/clear_refs"
 # proc_pid_clear_refs(5): 5 sets the peak resident set size to the current one.
 _RESET_PEAK = b"5"
 
-# A baseline, one at the gate, one after the trim: buffers for all of them are there before the
-# baseline is read, or the later captures would grow the footprint they measure.
-_CAPTURES_PER_WINDOW = 3
+# One at the gate, one after the trim, and their page maps, which stay empty: buffers for all of
+# them are made before the baseline is read, or they would grow the footprint they measure.
+_CAPTURES_AFTER_BASELINE = 4
 
 _KB = 1024
 _STATUS_FIELD = re.compile(rb"^(\w+):\s+(\d+)", re.MULTILINE)
@@ -48,6 +48,7 @@ _SMAPS_FIELD = re.compile(
 _SMAPS_HEADER = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) ([rwxps-]{4}) [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE
 )
+_VM_FLAGS = re.compile(rb"\nVmFlags:.*")
 # Non-zero lines only: there are few, and finding them is cheaper than parsing the text.
 _FOOTPRINT_LINE = re.compile(rb"\n(Anonymous|LazyFree|Private_Hugetlb|Swap): +([1-9][0-9]*)")
 _SOME_LAZY_FREE = re.compile(rb"LazyFree: +([1-9][0-9]*)")
@@ -76,20 +77,16 @@ class LinuxProbe:
     def __init__(self) -> None:
         self._buffers = ReusableBuffers()
         self._peaks = NestedPeaks(
-            read_mark=lambda: _read_status()["VmHWM"],
+            read_mark=lambda: _required(_read_status(), "VmHWM", _STATUS),
             reset_mark=_reset_peak_mark,
-            read_rss=lambda: _read_status()["VmRSS"],
+            read_rss=lambda: _required(_read_status(), "VmRSS", _STATUS),
         )
 
     def counters(self) -> Counters:
         """The per-process counters of ``status``: they cost the same at any size."""
         status = _read_status()
-        anonymous = status.get("RssAnon")
-        if anonymous is None:
-            msg = f"{_STATUS} has no RssAnon line (Linux before 4.5)"
-            raise ReadingUnavailableError(msg)
         parts = (
-            anonymous,
+            _required(status, "RssAnon", _STATUS),
             status.get("RssShmem", 0),
             status.get("VmSwap", 0),
             status.get("HugetlbPages", 0),
@@ -97,7 +94,7 @@ class LinuxProbe:
         off_pages = _counter_error_pages(threads=status.get("Threads", _KB) // _KB)
         return Counters(
             footprint_bytes=sum(parts),
-            rss_bytes=status["VmRSS"],
+            rss_bytes=_required(status, "VmRSS", _STATUS),
             error_bytes=off_pages * os.sysconf("SC_PAGESIZE") * sum(part > 0 for part in parts),
         )
 
@@ -106,44 +103,34 @@ class LinuxProbe:
         rollup = _fields(_read(_ROLLUP))
         status = _read_status()
         return Counters(
-            footprint_bytes=rollup["Anonymous"]
+            footprint_bytes=_required(rollup, "Anonymous", _ROLLUP)
             - rollup.get("LazyFree", 0)
             + rollup.get("Swap", 0)
             + rollup.get("Private_Hugetlb", 0)
             # The rollup has shared memory only by share (Pss_Shmem); the counter has it whole.
             + status.get("RssShmem", 0),
-            rss_bytes=rollup["Rss"],
+            rss_bytes=_required(rollup, "Rss", _ROLLUP),
         )
 
-    def capture(self) -> SmapsCapture:
+    def capture(self, *, baseline: bool = False) -> SmapsCapture:
         """The full mapping layout, as text; `SmapsCapture.snapshot` makes sense of it."""
-        try:
-            text = self._buffers.read(_SMAPS)
-        except OSError as error:
-            raise _unavailable(_SMAPS, error) from error
-        shared_memory = _read_status().get("RssShmem", 0)
-        return SmapsCapture(text, shared_memory, self._heaps_with_holes(text))
-
-    def _heaps_with_holes(self, text: Text) -> dict[int, PageMap]:
-        """Page by page, by start address: heaps of malloc of which a part was given back.
-
-        What a test leaves in such a hole lies at an address that was mapped before it; only the
-        pages tell that the memory is new.
-        """
-        found = {}
-        for heap in _HEAP_SIZES.finditer(text.buffer, 0, text.length):
-            start, end = int(heap[1], 16), int(heap[2], 16)
-            hole = (int(heap[4]) - int(heap[5])) * _KB
-            if hole < _SMALLEST_HOLE_BYTES or not (heap[3] or start % _ARENA_ALIGNMENT == 0):
-                continue
-            pages = page_map(self._buffers, start, end)
-            if pages is not None:
-                found[start] = pages
-        return found
+        while True:
+            made = self._buffers.made
+            try:
+                text = self._buffers.read(_SMAPS)
+            except OSError as error:
+                raise _unavailable(_SMAPS, error) from error
+            shared_memory = _read_status().get("RssShmem", 0)
+            pages = page_maps(self._buffers, _heaps_with_holes(text) if baseline else ())
+            if baseline:
+                self._buffers.reserve(_CAPTURES_AFTER_BASELINE)
+            if self._buffers.made == made or not baseline:
+                return SmapsCapture(text, shared_memory, pages)
+            # A buffer made on the way would be missing from the baseline.
+            del text, pages
 
     def open_peak(self) -> int:
         """Begin to watch the peak, by resetting the kernel's high-water mark."""
-        self._buffers.reserve(_CAPTURES_PER_WINDOW)
         return self._peaks.open()
 
     def close_peak(self, token: int) -> Peak:
@@ -164,13 +151,27 @@ def _reset_peak_mark() -> bool:
     return True
 
 
+def _heaps_with_holes(text: Text) -> list[tuple[int, int]]:
+    """Start and end of each heap of malloc of which a part was given back.
+
+    What a test leaves in such a hole lies at an address that was mapped before it; only the
+    pages tell that the memory is new.
+    """
+    return [
+        (start, int(heap[2], 16))
+        for heap in _HEAP_SIZES.finditer(text.buffer, 0, text.length)
+        if (int(heap[4]) - int(heap[5])) * _KB >= _SMALLEST_HOLE_BYTES
+        and ((start := int(heap[1], 16)) % _ARENA_ALIGNMENT == 0 or heap[3])
+    ]
+
+
 @dataclass(slots=True, eq=False)
 class SmapsCapture:
     """The text of ``smaps``, kept raw until somebody needs it."""
 
     _text: Text
     _shared_memory_bytes: int
-    _page_maps: Mapping[int, PageMap]
+    _pages: PageMaps
     _snapshot: Snapshot | None = None
 
     def lazy_free_bytes(self) -> int:
@@ -195,11 +196,11 @@ class SmapsCapture:
         return self._snapshot
 
     def _resident_parts(self, whole: MappedRange) -> Iterator[MappedRange]:
-        pages = self._page_maps.get(whole.start)
-        if pages is None:
+        runs = self._pages.resident_runs(whole.start)
+        if runs is None:
             yield whole
             return
-        for start, end in pages.resident_runs():
+        for start, end in runs:
             yield MappedRange(start, end, whole.kind, end - start)
 
 
@@ -218,29 +219,35 @@ def parse_smaps(text: bytes | mmap.mmap, length: int, shared_memory_bytes: int) 
     header = next(headers, None)
     while header is not None:
         following = next(headers, None)
+        stop = following.start() if following is not None else length
         fields = {
-            key: int(kilobytes) * _KB
-            for key, kilobytes in _SMAPS_FIELD.findall(
-                text, header.end(), following.start() if following is not None else length
-            )
+            key.decode(): int(kilobytes) * _KB
+            for key, kilobytes in _SMAPS_FIELD.findall(text, header.end(), stop)
         }
+        for needed in ("Size", "Rss", "Anonymous"):
+            _required(fields, needed, _SMAPS)
         start, end = int(header[1], 16), int(header[2], 16)
         permissions, path = header[3], header[4]
-        kind = mapping_kind(start, permissions, path, follows_guard=start == guard_end)
+        flags = _VM_FLAGS.search(text, header.end(), stop)
+        kind = mapping_kind(
+            start,
+            permissions,
+            path,
+            unreserved=flags is None or b" nr" in flags[0],
+            follows_guard=start == guard_end,
+        )
         inaccessible = permissions.startswith(b"---")
         guard_end = end if inaccessible and not path else -1
-        kept = (
-            fields[b"Anonymous"] - fields.get(b"LazyFree", 0) + fields.get(b"Private_Hugetlb", 0)
-        )
-        rss += fields[b"Rss"]
-        anonymous += fields[b"Anonymous"]
-        lazy_free += fields.get(b"LazyFree", 0)
-        swap += fields.get(b"Swap", 0)
-        huge_pages += fields.get(b"AnonHugePages", 0)
+        kept = fields["Anonymous"] - fields.get("LazyFree", 0) + fields.get("Private_Hugetlb", 0)
+        rss += fields["Rss"]
+        anonymous += fields["Anonymous"]
+        lazy_free += fields.get("LazyFree", 0)
+        swap += fields.get("Swap", 0)
+        huge_pages += fields.get("AnonHugePages", 0)
         counted[kind] = counted.get(kind, 0) + kept
         if not inaccessible:
             # Thread arenas and guards are reserved without permissions: no use of memory yet.
-            sizes[kind] = sizes.get(kind, 0) + fields[b"Size"]
+            sizes[kind] = sizes.get(kind, 0) + fields["Size"]
         if kept:
             ranges.append(MappedRange(start, end, kind, kept))
         header = following
@@ -258,9 +265,13 @@ def parse_smaps(text: bytes | mmap.mmap, length: int, shared_memory_bytes: int) 
 
 
 def mapping_kind(
-    start: int, permissions: bytes, path: bytes, *, follows_guard: bool
+    start: int, permissions: bytes, path: bytes, *, unreserved: bool, follows_guard: bool
 ) -> MappingKind:
-    """Which kind a mapping is, from one line of the layout.
+    """Which kind a mapping is, from one entry of the layout.
+
+    `unreserved`: no swap is reserved for it, as glibc asks for thread arenas. Alignment alone
+    won't do: recent kernels align every large mapping to 2 MiB, and one in 32 of those by
+    chance to 64 MiB.
 
     `follows_guard`: the mapping begins where an anonymous one without any permission ends, as a
     thread's stack does.
@@ -272,7 +283,7 @@ def mapping_kind(
     if path.startswith(_SHARED_MEMORY_NAMES):
         return "shared-memory"
     if path.startswith(b"[anon:") or not path:
-        if start % _ARENA_ALIGNMENT == 0:
+        if unreserved and start % _ARENA_ALIGNMENT == 0:
             return "arena"
         return "stack" if follows_guard and permissions.startswith(b"rw") else "anonymous"
     return "special" if path.startswith(b"[") else "file"
@@ -306,6 +317,13 @@ def _read_status() -> dict[str, int]:
 def _fields(text: bytes) -> dict[str, int]:
     """Every ``Name: number`` line, as if the number were in kB (which all but counts are)."""
     return {key.decode(): int(number) * _KB for key, number in _STATUS_FIELD.findall(text)}
+
+
+def _required(fields: dict[str, int], name: str, path: str) -> int:
+    if name not in fields:
+        msg = f"{path} has no {name} line on this kernel"
+        raise ReadingUnavailableError(msg)
+    return fields[name]
 
 
 def _unavailable(path: str, error: OSError) -> ReadingUnavailableError:

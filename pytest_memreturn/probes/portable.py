@@ -39,21 +39,21 @@ class PortableProbe:
             memory = self._process.memory_info()
             if hasattr(memory, "shared"):  # Linux
                 footprint = memory.rss - memory.shared
-            elif hasattr(memory, "private"):  # Windows
+            elif sys.platform == "win32":
                 footprint = memory.private
             else:
                 footprint = self._process.memory_full_info().uss
         except (psutil.Error, OSError) as error:
-            msg = f"psutil cannot read this process's memory: {error}"
-            raise ReadingUnavailableError(msg) from error
+            raise _unavailable(error) from error
         return Counters(footprint_bytes=footprint, rss_bytes=memory.rss)
 
     def exact(self) -> Counters:
         """The same as `counters`: psutil has no finer reading that means the same."""
         return self.counters()
 
-    def capture(self) -> PortableCapture:
+    def capture(self, *, baseline: bool = False) -> PortableCapture:
         """The same as `counters`, as a snapshot without a layout."""
+        del baseline
         return PortableCapture(self.counters())
 
     def open_peak(self) -> int:
@@ -66,13 +66,20 @@ class PortableProbe:
 
     def _read_lifetime_peak(self) -> int:
         if sys.platform == "win32":
-            return int(self._process.memory_info().peak_wset)
+            try:
+                return int(self._process.memory_info().peak_wset)
+            except (psutil.Error, OSError) as error:
+                raise _unavailable(error) from error
         # Only where it exists: Windows has no resource module.
-        import resource  # noqa: PLC0415
+        import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         # getrusage(2): bytes on macOS, kilobytes elsewhere.
         return peak if sys.platform == "darwin" else peak * _KB
+
+
+def _unavailable(error: Exception) -> ReadingUnavailableError:
+    return ReadingUnavailableError(f"psutil cannot read this process's memory: {error}")
 
 
 @dataclass(frozen=True, slots=True)

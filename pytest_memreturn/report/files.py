@@ -22,19 +22,22 @@ class ReportTarget:
 
 
 def parse_target(text: str) -> ReportTarget:
-    """A target from ``table``, ``PATH`` or ``FORMAT:PATH``. Raises `ValueError` with the way out."""
+    """A target from ``table``, ``PATH`` or ``FORMAT:PATH``; or a `ValueError` with the way out."""
     if text == TABLE:
         return ReportTarget(TABLE, None)
     prefix, separator, rest = text.partition(":")
-    if separator and prefix in FORMATS and rest:
+    if separator and len(prefix) > 1:  # a single letter is a drive of Windows
+        if prefix not in FORMATS or not rest:
+            msg = f"{text!r}: the formats are {', '.join(FORMATS)}, written FORMAT:PATH"
+            raise ValueError(msg)
         return ReportTarget(prefix, Path(rest))
     path = Path(text)
     if path.suffix not in _SUFFIXES:
         known = ", ".join(_SUFFIXES)
         msg = (
-            f"{text!r} is no report file (known suffixes: {known}). For the table, write the option "
-            f"last or before another option: 'pytest {text} --memreturn-report'. "
-            f"For a file of another name, say its format: '--memreturn-report=json:{text}'"
+            f"{text!r} is no report file (known suffixes: {known}). "
+            f"For the table, write the option last: 'pytest {text} --memreturn-report'. "
+            f"For a file of another name, name its format: '--memreturn-report=json:{text}'"
         )
         raise ValueError(msg)
     return ReportTarget(_SUFFIXES[path.suffix], path)
@@ -43,15 +46,16 @@ def parse_target(text: str) -> ReportTarget:
 def check_writable(path: Path) -> None:
     """Raise `OSError` now rather than after a long run. Makes missing folders, and no file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        msg = f"{path} is a folder"
-        raise IsADirectoryError(msg)
+    if path.exists() and not path.is_file():
+        msg = "there is something that is no regular file"
+        raise OSError(msg)
     with tempfile.TemporaryFile(dir=path.parent):
         pass
 
 
 def write_whole(path: Path, text: str) -> None:
     """Put `text` at `path` in one step: a reader sees the old file or the new one, whole."""
+    path = path.resolve()  # a link stays, and leads to the new report
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=True)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

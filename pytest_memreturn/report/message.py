@@ -6,21 +6,30 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._ledger import UNEXPLAINED
-from pytest_memreturn._sizes import MIB, format_mib, format_size
+from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.causes import advice_for, cause_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from pytest_memreturn._record import Record
+    from pytest_memreturn._record import Record, SurvivorType
 
 _INDENT = "  "
 _LABEL_WIDTH = 11
-# What would print as 0.0 MiB says nothing.
-_SHOWN_FROM_BYTES = MIB // 20
 _SURVIVORS_NAMED = 3
+_VERBOSE = 2
 # A trim is worth naming when it returns this part of what was retained.
 _WORTH_NAMING = 1 / 10
+# Keeps a figure and its words on one line while the text around them is wrapped.
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def headline(record: Record) -> str:
+    """The first line, which also has to stand alone in a summary."""
+    what = f"{record.label}: " if record.label else ""
+    kept = format_size(record.retained_bytes or 0)
+    allowed = format_size(record.allowed_bytes or 0)
+    return " ".join(f"{what}kept {kept} (allowed {allowed}, {record.allowed_origin})".split())
 
 
 def render_message(record: Record, *, width: int = 100, verbosity: int = 0) -> list[str]:
@@ -28,50 +37,53 @@ def render_message(record: Record, *, width: int = 100, verbosity: int = 0) -> l
 
     From a verbosity of 2 on, every account, every listed survivor and exact bytes are shown.
     """
-    lines = [_headline(record)]
+    lines = _wrapped(headline(record), width, first="", rest=_INDENT)
     for label, text in _entries(record, verbosity):
-        lines += textwrap.wrap(
-            text,
-            width,
-            initial_indent=_INDENT + label.ljust(_LABEL_WIDTH),
-            subsequent_indent=" " * (len(_INDENT) + _LABEL_WIDTH),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        first = _INDENT + label.ljust(_LABEL_WIDTH)
+        lines += _wrapped(text, width, first=first, rest=" " * len(first))
     return lines
 
 
-def _headline(record: Record) -> str:
-    what = f"{record.label}: " if record.label else ""
-    kept = format_size(record.retained_bytes or 0)
-    allowed = format_size(record.allowed_bytes or 0)
-    return f"{what}kept {kept} (allowed {allowed}, {record.allowed_origin})"
+def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:
+    lines = textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_NO_BREAK, " ") for line in lines]
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return " · ".join(part.replace(" ", _NO_BREAK) for part in parts)
 
 
 def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
+    causes = record.causes or {}
     yield "footprint", _footprint(record)
-    for slug, size in (record.causes or {}).items():
+    for slug, size in causes.items():
         label = "cause" if slug == record.cause else "and"
         yield label, f"{slug}: {format_size(size)} is {cause_in_words(slug)}"
     yield "where", _accounts(record, verbosity)
     survivors = record.explanation.survivors if record.explanation else ()
-    if survivors and "live-python" in (record.causes or {}):
-        named = survivors if verbosity > 1 else survivors[:_SURVIVORS_NAMED]
-        yield (
-            "survivors",
-            " · ".join(f"{one.count:,} {one.type} {format_size(one.bytes)}" for one in named),
-        )
+    named = survivors if verbosity >= _VERBOSE else survivors[:_SURVIVORS_NAMED]
+    if named and "live-python" in causes:
+        yield "survivors", _joined(_survivor(one) for one in named)
+    elif named and "pinned-python" in causes:
+        yield "pinned by", _joined(_survivor(one) for one in named)
     for advice in _advice(record):
         yield "try", advice
-    if verbosity > 1:
-        shown = record.shown or {}
-        yield (
-            "not counted",
-            " · ".join(
-                f"{name} {format_size(size, sign=True)}" if size is not None else f"{name} unknown"
-                for name, size in shown.items()
-            ),
-        )
+    if verbosity >= _VERBOSE:
+        if record.shown:
+            yield (
+                "not counted",
+                _joined(
+                    f"{name} {'unknown' if size is None else format_size(size, sign=True)}"
+                    for name, size in record.shown.items()
+                ),
+            )
         yield "exact", f"{record.retained_bytes:,} bytes kept, {record.allowed_bytes:,} allowed"
 
 
@@ -80,34 +92,45 @@ def _footprint(record: Record) -> str:
     baseline = readings.get("baseline") or 0
     at_least = "≥ " if record.peak_quality == "at-least" else ""
     peak = format_mib(baseline + (record.peak_growth_bytes or 0))
-    text = f"{format_mib(baseline)} → peak {at_least}{peak} → "
-    rungs = (("end", "MiB at the end"), ("collect", "after gc"), ("trim", "after trim"))
-    return text + " · ".join(
-        f"{format_mib(size)} {words}"
-        for rung, words in rungs
-        if (size := readings.get(rung)) is not None
-    )
+    steps = [format_mib(baseline), f"peak {at_least}{peak}"]
+    for rung, words in (("end", "end"), ("collect", "gc"), ("trim", "trim")):
+        size = readings.get(rung)
+        if size is not None:
+            steps.append(f"{words} {format_mib(size)}")
+    return " → ".join(steps) + " MiB"
 
 
 def _accounts(record: Record, verbosity: int) -> str:
     ledger = record.ledger or {}
-    named = {
-        account: size
+    parts = [
+        f"{account} {format_mib(size)}"
         for account, size in ledger.items()
-        if account != UNEXPLAINED and (abs(size) >= _SHOWN_FROM_BYTES or (verbosity > 1 and size))
-    }
-    parts = [f"{account} {format_mib(size)}" for account, size in named.items()]
-    parts.append(f"{UNEXPLAINED} {format_mib(ledger.get(UNEXPLAINED, 0))} MiB")
-    return " · ".join(parts)
+        if account != UNEXPLAINED
+        and (format_mib(size) != "0.0" or (verbosity >= _VERBOSE and size))
+    ]
+    parts.append(f"{UNEXPLAINED} {format_mib(ledger.get(UNEXPLAINED, 0))} (MiB)")
+    return _joined(parts)
+
+
+def _survivor(found: SurvivorType) -> str:
+    return f"{found.count:,} {found.type} {format_size(found.bytes)}"
 
 
 def _advice(record: Record) -> Iterator[str]:
-    readings = record.readings or {}
+    readings, causes = record.readings or {}, record.causes or {}
+    retained = record.retained_bytes or 0
     at_gate, after_trim = readings.get(record.gate), readings.get("trim")
-    if record.gate != "trim" and at_gate is not None and after_trim is not None:
-        returns = at_gate - after_trim
-        if returns > (record.retained_bytes or 0) * _WORTH_NAMING:
-            yield f"trim=True (tried: returns {format_size(returns)})"
+    returns = (at_gate or 0) - (after_trim or 0) if record.gate != "trim" else 0
+    if returns > retained * _WORTH_NAMING:
+        yield (
+            f"a trim (tried: returns {format_size(returns)}): trim=True judges after one; "
+            "in production call malloc_trim(0) when such work is done"
+        )
+    if causes.get("held-by-malloc", 0) - returns > retained * _WORTH_NAMING:
+        yield (
+            "MALLOC_TRIM_THRESHOLD_=131072 at process start (not tried): what is free at the top "
+            "of a thread's arena is out of a trim's reach"
+        )
     advice = advice_for(record.cause or UNEXPLAINED)
     if advice is not None:
         yield advice

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._sizes import format_size
+from pytest_memreturn._sizes import format_mib, format_size
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Record
 
-_HEADINGS = ("retained", "peak", "allowed", "verdict", "cause", "test")
+_HEADINGS = ("retained", "peak", "allowed MiB", "cause or verdict", "test")
+_NUMBERS = 3
 _GAP = "  "
 _LEAST_NAME_WIDTH = 20
 
 
 def render_table(records: Sequence[Record], width: int) -> Iterator[str]:
-    """One line for each record, most retained first, then what was not judged.
+    """One line for each record, most retained first, then what was not judged; sizes in MiB.
 
     A test's name is cut at its front where `width` columns are too few: its end tells more.
     """
@@ -27,9 +28,11 @@ def render_table(records: Sequence[Record], width: int) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     name_width = max(_LEAST_NAME_WIDTH, width - sum(widths) - len(_GAP) * len(widths))
     for row in rows:
-        numbers = [cell.rjust(w) for cell, w in zip(row[:3], widths[:3], strict=True)]
-        words = [cell.ljust(w) for cell, w in zip(row[3:-1], widths[3:], strict=True)]
-        yield _GAP.join([*numbers, *words, _shortened(row[-1], name_width)]).rstrip()
+        cells = [
+            cell.rjust(columns) if index < _NUMBERS else cell.ljust(columns)
+            for index, (cell, columns) in enumerate(zip(row, widths, strict=False))
+        ]
+        yield _GAP.join([*cells, _shortened(row[-1], name_width)]).rstrip()
 
 
 def summary_line(records: Sequence[Record]) -> str:
@@ -48,25 +51,29 @@ def unjudged_lines(records: Sequence[Record]) -> Iterator[str]:
     """Each test that should have been judged and could not be, with the reason."""
     for one in records:
         if one.verdict == "unjudged" and one.own_outcome is None:
-            yield f"UNJUDGED {_name(one)} - {one.reason}"
+            yield f"UNJUDGED {_name(one)} - {_on_one_line(one.reason or 'no reason known')}"
 
 
 def _cells(record: Record) -> tuple[str, ...]:
     if record.verdict == "unjudged":
-        return ("-", "-", "-", "unjudged", record.own_outcome or "no reading", _name(record))
+        return ("-", "-", "-", record.own_outcome or "unjudged", _name(record))
     at_least = "≥" if record.peak_quality == "at-least" else ""
     return (
-        format_size(record.retained_bytes or 0),
-        at_least + format_size(record.peak_growth_bytes or 0),
-        format_size(record.allowed_bytes or 0),
-        record.verdict,
-        record.cause or "-",
+        format_mib(record.retained_bytes or 0),
+        at_least + format_mib(record.peak_growth_bytes or 0),
+        format_mib(record.allowed_bytes or 0),
+        record.cause or record.verdict,
         _name(record),
     )
 
 
 def _name(record: Record) -> str:
-    return f"{record.nodeid} [{record.label}]" if record.label else record.nodeid
+    name = f"{record.nodeid} [{record.label}]" if record.label else record.nodeid
+    return _on_one_line(name)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _shortened(name: str, width: int) -> str:

@@ -1,0 +1,49 @@
+"""The ``memreturn`` fixture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_memreturn._measure import Measure
+    from pytest_memreturn._session import Session
+    from pytest_memreturn._snapshot import Snapshot
+
+
+class MemreturnFixture:
+    """Judge a block, take a snapshot, release memory."""
+
+    def __init__(self, session: Session, item: pytest.Item) -> None:
+        self._session = session
+        self._item = item
+        self._blocks = 0
+
+    def __call__(
+        self,
+        max_retained: int | str | None = None,
+        *,
+        min_returned: str | None = None,
+        trim: bool | None = None,
+        label: str | None = None,
+    ) -> Measure:
+        """Judge the ``with`` block that follows; the keywords are those of the marker.
+
+        `label` is what messages and reports call the block; by default ``block 1`` and so on.
+        """
+        self._blocks += 1
+        keywords = {"max_retained": max_retained, "min_returned": min_returned, "trim": trim}
+        return self._session.measure(self._item, keywords, label or f"block {self._blocks}")
+
+    def snapshot(self) -> Snapshot:
+        """A full reading of this process now."""
+        return self._session.instruments().full_reading().snapshot()
+
+    def release(self) -> int:
+        """Collect garbage, ask every allocator to trim; how many bytes the footprint fell by."""
+        instruments = self._session.instruments()
+        before = instruments.memory.exact().footprint_bytes
+        instruments.releaser.collect()
+        instruments.releaser.trim()
+        return before - instruments.memory.exact().footprint_bytes

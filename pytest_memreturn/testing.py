@@ -1,0 +1,158 @@
+"""A scripted probe: readings are played, so that verdicts can be tested without allocating.
+
+For this package's own tests and for those of its users: a suite that reacts to verdicts, a
+report tool, a hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._errors import ReadingUnavailableError
+from pytest_memreturn._recorder import Instruments, Survivors
+from pytest_memreturn._release import Releaser
+from pytest_memreturn._session import INSTRUMENTS
+from pytest_memreturn._snapshot import Counters, Peak, PeakQuality, Snapshot
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_memreturn._record import Rung
+
+__all__ = ["Script", "ScriptedProbe", "play"]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What one window reads at each rung: a `Snapshot`, or a footprint in bytes.
+
+    A rung that is left out reads as the one before it. `peak_rss_bytes` is the highest RSS in
+    the window, by default the highest RSS of the readings. `error_bytes` is how far the cheap
+    counters claim to be off. `unreadable` is a rung at which every reading fails.
+    """
+
+    baseline: Snapshot | int
+    end: Snapshot | int | None = None
+    collect: Snapshot | int | None = None
+    trim: Snapshot | int | None = None
+    peak_rss_bytes: int | None = None
+    peak_quality: PeakQuality = "exact"
+    error_bytes: int = 0
+    unreadable: Rung | None = None
+    survivors: Survivors = field(default_factory=Survivors)
+
+    def readings(self) -> Mapping[Rung, Snapshot]:
+        """A snapshot for every rung."""
+        found: dict[Rung, Snapshot] = {}
+        latest = self.baseline
+        rungs: Sequence[tuple[Rung, Snapshot | int | None]] = (
+            ("baseline", self.baseline),
+            ("end", self.end),
+            ("collect", self.collect),
+            ("trim", self.trim),
+        )
+        for rung, reading in rungs:
+            latest = latest if reading is None else reading
+            found[rung] = (
+                latest if isinstance(latest, Snapshot) else Snapshot(latest, rss_bytes=latest)
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _ScriptedCapture:
+    played: Snapshot
+
+    def lazy_free_bytes(self) -> int:
+        return 0
+
+    def footprint_bytes(self) -> int:
+        return self.played.footprint_bytes
+
+    def snapshot(self) -> Snapshot:
+        return self.played
+
+
+@dataclass(slots=True)
+class _PlayedWindow:
+    script: Script
+    rung: Rung
+
+
+class ScriptedProbe:
+    """A memory probe that plays one `Script` per window, the last one for ever after."""
+
+    name = "scripted"
+
+    def __init__(self, scripts: Sequence[Script]) -> None:
+        self._scripts = list(scripts)
+        self._windows: list[_PlayedWindow] = []
+        self._ended = _PlayedWindow(self._scripts[0], "trim")
+        self._climbing = False
+
+    def instruments(self) -> Instruments:
+        """This probe, with a releaser that only moves it up the ladder."""
+        return Instruments(
+            memory=self,
+            releaser=Releaser(
+                collect=lambda: self._climb_to("collect"), trims=(lambda: self._climb_to("trim"),)
+            ),
+            census=lambda _before, _after: self._ended.script.survivors,
+            clock=lambda: 0.0,
+        )
+
+    def counters(self) -> Counters:
+        """The reading at this rung; the first one in a window is its baseline."""
+        # A window that climbs its ladder asks for counters no more: this is one around it.
+        self._climbing = False
+        read = self._read()
+        window = self._windows[-1]
+        if window.rung == "baseline":
+            window.rung = "end"
+        return Counters(read.footprint_bytes, read.rss_bytes, window.script.error_bytes)
+
+    def exact(self) -> Counters:
+        """The reading at this rung without an error."""
+        read = self._read()
+        return Counters(read.footprint_bytes, read.rss_bytes)
+
+    def capture(self, *, baseline: bool = False) -> _ScriptedCapture:
+        """The reading at this rung."""
+        del baseline
+        return _ScriptedCapture(self._read())
+
+    def open_peak(self) -> int:
+        """Begin the next script."""
+        self._climbing = False
+        script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
+        self._windows.append(_PlayedWindow(script, "baseline"))
+        return len(self._windows) - 1
+
+    def close_peak(self, token: int) -> Peak:
+        """The peak of the script; what is read from here on is up its ladder."""
+        self._ended = self._windows[token]
+        del self._windows[token:]
+        self._climbing = True
+        script = self._ended.script
+        highest = max(one.rss_bytes for one in script.readings().values())
+        peak = highest if script.peak_rss_bytes is None else script.peak_rss_bytes
+        return Peak(peak, script.peak_quality)
+
+    def _climb_to(self, rung: Rung) -> None:
+        if self._climbing:
+            self._ended.rung = rung
+
+    def _read(self) -> Snapshot:
+        window = self._ended if self._climbing or not self._windows else self._windows[-1]
+        if window.rung == window.script.unreadable:
+            msg = f"the script has no reading at {window.rung}"
+            raise ReadingUnavailableError(msg)
+        return window.script.readings()[window.rung]
+
+
+def play(config: pytest.Config, scripts: Sequence[Script]) -> None:
+    """Judge the tests of this run by scripts, one per window in order: for a ``conftest.py``."""
+    instruments = ScriptedProbe(scripts).instruments()
+    config.stash[INSTRUMENTS] = lambda: instruments

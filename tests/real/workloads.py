@@ -1,0 +1,153 @@
+"""Work-loads with a known fate of their memory, each run in a process of its own.
+
+Not collected with the suite: `test_workloads.py` beside this file names them one by one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import threading
+
+MIB = 1024 * 1024
+PAGE = mmap.PAGESIZE
+
+kept: list[object] = []
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+
+
+def native_blocks(count: int, size_bytes: int) -> ctypes.Array[ctypes.c_void_p]:
+    """Blocks taken from malloc by nobody but us, written to from end to end."""
+    blocks = (ctypes.c_void_p * count)()
+    for index in range(count):
+        blocks[index] = libc.malloc(size_bytes)
+        libc.memset(blocks[index], 1, size_bytes)
+    return blocks
+
+
+def test_everything_freed() -> None:
+    """100 MiB of blocks of all sizes come and go."""
+    blocks = [bytes(3_000) for _ in range(25_000)]
+    large = bytearray(30 * MIB)
+    del blocks, large
+
+
+def test_freed_under_a_live_block_at_the_top() -> None:
+    """60 MiB of small blocks are freed, and one that stays was taken last."""
+    blocks = [bytes(3_000) for _ in range(20_000)]
+    kept.append(bytes(3_000))
+    del blocks
+
+
+def test_one_native_block_on_every_heap_page() -> None:
+    """60 MiB are freed but for a block of 64 bytes on every page."""
+    pages = 15_000
+    pinning = (ctypes.c_void_p * pages)()
+    filling = (ctypes.c_void_p * pages)()
+    for page in range(pages):
+        pinning[page] = libc.malloc(48)
+        filling[page] = libc.malloc(PAGE - 64 - 16)
+        libc.memset(filling[page], 1, PAGE - 64 - 16)
+    for block in filling:
+        libc.free(block)
+
+
+def test_one_object_in_every_pymalloc_arena() -> None:
+    """A million tuples go, one in 2,000 stays."""
+    tuples = [(number,) for number in range(1_000_000)]
+    kept.append(tuples[::2_000])
+    del tuples
+
+
+def test_python_leak_of_small_objects() -> None:
+    """100,000 dicts go into a module global."""
+    kept.append([{"number": number, "text": str(number) * 3} for number in range(100_000)])
+
+
+def test_python_leak_of_buffers() -> None:
+    """48 MiB of buffers go into a module global: Python's objects, malloc's memory."""
+    kept.append([bytearray(5_000) for _ in range(10_000)])
+
+
+def test_python_leak_into_an_old_hole() -> None:
+    """A 20 MiB buffer stays in a part of the heap that was given back before the test."""
+    kept.append(bytearray(20 * MIB))
+
+
+def test_malloc_never_freed() -> None:
+    """50 MiB are taken from malloc in blocks of 1,000 bytes and forgotten."""
+    native_blocks(50_000, 1_000)
+
+
+def test_large_malloc_never_freed() -> None:
+    """50 MiB are taken from malloc in blocks that have a mapping each, and forgotten."""
+    native_blocks(50, MIB)
+
+
+def test_lazily_freed_mapping() -> None:
+    """50 MiB of a mapping are given to the kernel to take when it likes."""
+    mapping = mmap.mmap(-1, 50 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for offset in range(0, len(mapping), PAGE):
+        mapping[offset] = 1
+    mapping.madvise(mmap.MADV_FREE)
+    kept.append(mapping)
+
+
+def test_mapping_kept() -> None:
+    """A mapping of 50 MiB that no allocator knows stays."""
+    mapping = mmap.mmap(-1, 50 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for offset in range(0, len(mapping), PAGE):
+        mapping[offset] = 1
+    kept.append(mapping)
+
+
+def test_untouched_block() -> None:
+    """200 MiB are taken and never written to: no memory of the machine was used."""
+    kept.append(libc.malloc(200 * MIB))
+
+
+def test_reference_cycle() -> None:
+    """40 MiB hang on a reference cycle, which only the garbage collector can free."""
+    cycle: list[object] = [bytearray(MIB) for _ in range(40)]
+    cycle.append(cycle)
+
+
+def test_thread_arenas_freed() -> None:
+    """Four threads that live on have freed all they took, 24 MiB each."""
+    full = threading.Barrier(5)
+    freed = threading.Barrier(5)
+    over = threading.Event()
+
+    def work() -> None:
+        blocks = native_blocks(8_000, 3_000)
+        full.wait()
+        for block in blocks:
+            libc.free(block)
+        freed.wait()
+        over.wait()
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    full.wait()
+    freed.wait()
+    kept.append(over)
+
+
+def test_a_spike_of_30_mib() -> None:
+    """30 MiB are there for a moment only."""
+    spike = bytearray(30 * MIB)
+    del spike
+
+
+def setup_function(function: object) -> None:
+    """Leave a hole of 60 MiB in the heap before the test that needs one."""
+    if function is test_python_leak_into_an_old_hole:
+        blocks = [bytes(3_000) for _ in range(20_000)]
+        kept.append(bytes(3_000))
+        del blocks
