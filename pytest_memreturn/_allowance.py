@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._sizes import KIB
+from pytest_memreturn._sizes import KIB, format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_memreturn._settings import Limits
 
 # A share of a small peak would be finer than the readings are: 200 empty tests in a row each
@@ -24,6 +26,17 @@ class Allowance:
     origin: str
 
 
+def with_reserve(allowance: Allowance, reserve_bytes: int, holders: Sequence[str]) -> Allowance:
+    """The default allowance, raised by what allocators keep for themselves as working stock.
+
+    Only the default is raised: who names a number gets that number.
+    """
+    if reserve_bytes <= 0:
+        return allowance
+    origin = f"{allowance.origin}, with {format_size(reserve_bytes)} in reserve"
+    return Allowance(allowance.allowed_bytes + reserve_bytes, f"{origin} by {', '.join(holders)}")
+
+
 def allowance(limits: Limits, peak_growth_bytes: int) -> Allowance:
     """The narrowest of the limits, given how far the window grew at its peak."""
     found = []
@@ -33,11 +46,8 @@ def allowance(limits: Limits, peak_growth_bytes: int) -> Allowance:
     if limits.min_returned is not None:
         share = limits.min_returned
         may_stay = int((1 - share.value) * max(0, peak_growth_bytes))
-        percent = f"{float(share.value * 100):g} %"
-        found.append(
-            Allowance(
-                max(may_stay, SHARE_FLOOR_BYTES),
-                f"{share.origin}: {percent} of the peak growth returned",
-            )
-        )
+        origin = f"{share.origin}: {float(share.value * 100):g} % of the peak growth returned"
+        if may_stay < SHARE_FLOOR_BYTES:
+            origin += f", and never less than {format_size(SHARE_FLOOR_BYTES)}"
+        found.append(Allowance(max(may_stay, SHARE_FLOOR_BYTES), origin))
     return min(found, key=lambda one: one.allowed_bytes)

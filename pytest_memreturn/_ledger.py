@@ -173,13 +173,12 @@ def _split_anonymous(
         split[live] = split.get(live, accounts.get(live, 0)) + first_touched
         rest -= first_touched
     for pair in pairs:
-        # Objects that moved into room never written to before: the room was no resident memory,
-        # so that it is not free memory lost.
-        free = f"{pair.name}-free"
-        if rest > 0 and split.get(free, 0) < 0:
-            first_touched = min(rest, -split[free])
-            split[free] += first_touched
-            rest -= first_touched
+        # Room that was held before but not resident, since nothing had been written there yet.
+        if rest > 0 and not pair.after.kinds:
+            room = (pair.before.held_bytes or 0) - pair.before.live_bytes
+            newly_resident = min(rest, max(0, room))
+            split[f"{pair.name}-free"] += newly_resident
+            rest -= newly_resident
     return split
 
 

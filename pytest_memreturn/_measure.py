@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal, Self
 
-from pytest_memreturn._errors import UnjudgedWarning
+from pytest_memreturn._errors import ReadingUnavailableError, UnjudgedWarning
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged
-from pytest_memreturn._record import Record, Rung
+from pytest_memreturn._record import Record, Rung, Window
 from pytest_memreturn._recorder import Instruments, Recorder
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn.explain.survivors import find_survivors
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 @cache
 def instruments(probe: str = "auto") -> Instruments:
     """The instruments of this process: one set, since the kernel has one peak to reset."""
-    return Instruments(memory_probe(probe), allocator_probes(), census=find_survivors)
+    found = Instruments(memory_probe(probe), allocator_probes(), census=find_survivors)
+    # The first reading of each kind leaves things behind that no window shall be charged for.
+    with contextlib.suppress(ReadingUnavailableError):
+        found.full_reading(baseline=True)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +46,14 @@ class Attempt:
     settings: Settings
     instruments: Callable[[], Instruments]
     nodeid: str
-    label: str | None = None
     location: str | None = None
-    detailed: bool = False
+    window: Window = "call"
+    label: str | None = None
 
     def open(self) -> Recorder | str:
         """A recorder with its window open, or the reason why there is none."""
         try:
-            recorder = Recorder(self.instruments(), self.settings, detailed=self.detailed)
+            recorder = Recorder(self.instruments(), self.settings, detailed=self.window == "block")
             recorder.open()
         except Exception as error:  # noqa: BLE001 - see the class
             return _reason(error)
@@ -66,17 +70,20 @@ class Attempt:
         if isinstance(opened, Recorder):
             try:
                 measured = opened.close()
-                return measured.to_record(
-                    self.nodeid, label=self.label, location=self.location
-                ), measured
             except Exception as error:  # noqa: BLE001 - see the class
                 opened = _reason(error)
+            else:
+                record = measured.to_record(
+                    self.nodeid, window=self.window, label=self.label, location=self.location
+                )
+                return record, measured
         return self.unjudged(opened), None
 
     def unjudged(self, reason: str, own_outcome: str | None = None) -> Record:
         """A record without a verdict."""
         return Record(
             nodeid=self.nodeid,
+            window=self.window,
             label=self.label,
             location=self.location,
             verdict="unjudged",
@@ -250,5 +257,5 @@ def measure(
     def warn(message: str) -> None:
         raise AssertionError(message)  # the mode is always fail here
 
-    attempt = Attempt(settings, instruments, nodeid="", label=label, detailed=True)
+    attempt = Attempt(settings, instruments, nodeid="", window="block", label=label)
     return Measure(attempt, on_record=on_record, warn=warn)

@@ -205,6 +205,6 @@ def probe_name(config: pytest.Config) -> str:
 def _ini(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - as varied as getini()
     try:
         return config.getini(name)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, pytest.UsageError) as error:
         msg = f"ini option {name}: {error}"
         raise pytest.UsageError(msg) from None

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 Rung: TypeAlias = Literal["baseline", "end", "collect", "trim"]
 
+# What was judged: a test's body, or a block under `measure` or the fixture.
+Window: TypeAlias = Literal["call", "block"]
+
 RUNGS: tuple[Rung, ...] = ("baseline", "end", "collect", "trim")
 
 
@@ -45,7 +48,7 @@ class Record:
     gate: str
     label: str | None = None
     location: str | None = None
-    window: str = "call"
+    window: Window = "call"
     cause: str | None = None
     causes: Mapping[str, int] | None = None
     retained_bytes: int | None = None

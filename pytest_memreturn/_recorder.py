@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._allowance import allowance
+from pytest_memreturn._allowance import allowance, with_reserve
 from pytest_memreturn._ledger import close_ledger
 from pytest_memreturn._record import RUNGS, Explanation, Record
 from pytest_memreturn._release import Releaser
@@ -17,7 +18,7 @@ from pytest_memreturn._verdict import find_causes, judge
 if TYPE_CHECKING:
     from pytest_memreturn._allowance import Allowance
     from pytest_memreturn._ledger import Ledger
-    from pytest_memreturn._record import Rung, SurvivorType
+    from pytest_memreturn._record import Rung, SurvivorType, Window
     from pytest_memreturn._settings import Gate, Settings
     from pytest_memreturn._snapshot import AllocatorStatistics, Counters, Peak, Snapshot
     from pytest_memreturn._verdict import Causes, Outcome
@@ -109,11 +110,14 @@ class Measurement:
         kept = max(0, self.retained_bytes) / self.peak_growth_bytes
         return max(0.0, 1.0 - kept)
 
-    def to_record(self, nodeid: str, *, label: str | None, location: str | None) -> Record:
+    def to_record(
+        self, nodeid: str, *, window: Window, label: str | None, location: str | None
+    ) -> Record:
         """The same as plain data, for reports and for the way to another process."""
         retained = self.outcome == "retained"
         return Record(
             nodeid=nodeid,
+            window=window,
             label=label,
             location=location,
             verdict=self.outcome,
@@ -241,25 +245,45 @@ class Recorder:
         """Ledger at the gate; for memory that was retained, who has it."""
         at_gate = self._instruments.full_reading()
         window.readings[window.gate] = at_gate.capture.footprint_bytes()
+        if not window.fits(window.gate) and not self._settings.limits.chosen:
+            self._grant_reserves(window, at_gate)
+        retained = not window.fits(window.gate)
         after_trim = at_gate
-        if not window.fits(window.gate) and window.gate != "trim":
-            self._instruments.releaser.trim()
-            after_trim = self._instruments.full_reading()
-            window.readings["trim"] = after_trim.capture.footprint_bytes()
+        # From here on the verdict stands: what fails to explain it must not take it back.
+        if retained and window.gate != "trim":
+            with contextlib.suppress(Exception):
+                after_trim = self._after_trim(window)
         # Making sense of the readings allocates, so it comes after the last of them.
-        before, after = self._before.snapshot(), at_gate.snapshot()
-        window.before, window.at_gate = before, after
-        window.ledger = close_ledger(before, after)
-        if window.fits(window.gate):
+        window.before, window.at_gate = self._before.snapshot(), at_gate.snapshot()
+        window.ledger = close_ledger(window.before, window.at_gate)
+        if not retained:
             return
+        with contextlib.suppress(Exception):
+            window.survivors = self._instruments.census(window.before, window.at_gate)
         trimmed = after_trim.snapshot()
-        window.survivors = self._instruments.census(before, after)
         window.causes = find_causes(
             window.ledger,
-            close_ledger(before, trimmed),
+            close_ledger(window.before, trimmed),
             python_in_malloc_bytes=window.survivors.in_malloc_bytes,
             returnable={one.name: one.thread_top_bytes for one in trimmed.allocators},
         )
+
+    def _grant_reserves(self, window: _Window, at_gate: FullReading) -> None:
+        """Raise the default allowance by free memory that allocators keep as working stock."""
+        ledger = close_ledger(self._before.snapshot(), at_gate.snapshot())
+        reserves = {
+            one.name: min(one.reserve_bytes, ledger.accounts.get(f"{one.name}-free", 0))
+            for one in at_gate.allocators
+        }
+        granted = {name: size for name, size in reserves.items() if size > 0}
+        window.allowance = with_reserve(window.allowance, sum(granted.values()), list(granted))
+
+    def _after_trim(self, window: _Window) -> FullReading:
+        """What a trim leaves."""
+        self._instruments.releaser.trim()
+        reading = self._instruments.full_reading()
+        window.readings["trim"] = reading.capture.footprint_bytes()
+        return reading
 
 
 @dataclass(slots=True)

@@ -66,7 +66,7 @@ class Session:
         """Run the rest of the call phase inside a window and raise what the verdict asks for."""
         from pytest_memreturn._measure import Attempt, raise_verdict
 
-        attempt = Attempt(settings, self.instruments, item.nodeid, location=_location(item))
+        attempt = Attempt(settings, self.instruments, item.nodeid, _location(item))
         _forget_last_failure()
         item.stash[_SUBTEST_FAILED] = False
         opened = attempt.open()
@@ -78,9 +78,10 @@ class Session:
         finally:
             subtest_failed = item.stash[_SUBTEST_FAILED]
             del item.stash[_SUBTEST_FAILED]
-        if subtest_failed:
+        if subtest_failed or _failed_inside_unittest(item):
             attempt.abandon(opened)
-            self.add(item, attempt.unjudged("a subtest failed", own_outcome="failed"))
+            if subtest_failed:
+                self.add(item, attempt.unjudged("a subtest failed", own_outcome="failed"))
             return result
         record, _ = attempt.close(opened)
         self.add(item, record)
@@ -106,9 +107,9 @@ class Session:
             resolve([check(source), *self._sources]),
             self.instruments,
             item.nodeid,
+            _location(item),
+            window="block",
             label=label,
-            location=_location(item),
-            detailed=True,
         )
         return Measure(
             attempt,
@@ -150,7 +151,7 @@ class Session:
             assert call.excinfo is not None  # it was raised
             _say_without_traceback(item, call.excinfo, report)
         elif raised is not None and report.when != "teardown":
-            blocks = [one for one in records if one.label is not None]
+            blocks = [one for one in records if one.window == "block"]
             records = [*blocks, *self._own_outcome(item, report)]
         _xdist.attach(report, records)
 
@@ -160,7 +161,7 @@ class Session:
         try:
             settings = self.settings_for(item)
         except InvalidSettingError as error:
-            attempt = Attempt(self._settings, self.instruments, item.nodeid, None, _location(item))
+            attempt = Attempt(self._settings, self.instruments, item.nodeid, _location(item))
             return [attempt.unjudged(str(error), own_outcome="error")]
         if settings is None:
             return []
@@ -168,7 +169,7 @@ class Session:
         if report.when == "setup" and outcome == "failed":
             outcome = "error"
         phase = "in set-up" if report.when == "setup" else "by itself"
-        attempt = Attempt(settings, self.instruments, item.nodeid, None, _location(item))
+        attempt = Attempt(settings, self.instruments, item.nodeid, _location(item))
         return [attempt.unjudged(f"the test {_PAST[outcome]} {phase}", own_outcome=outcome)]
 
     def _message(self, record: Record) -> list[str]:
@@ -232,6 +233,15 @@ def _warn(item: pytest.Item, message: str) -> None:
         filename=str(item.path),
         lineno=_line(item),
     )
+
+
+def _failed_inside_unittest(item: pytest.Item) -> bool:
+    """Whether a method of `unittest.TestCase` has failed or skipped, though its call returned.
+
+    pytest keeps what unittest caught here until it makes the report, and offers no other way
+    to ask.
+    """
+    return bool(getattr(item, "_excinfo", None))
 
 
 def _forget_last_failure() -> None:

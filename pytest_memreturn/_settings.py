@@ -50,6 +50,12 @@ class Limits:
     max_retained_bytes: Sourced[int] | None
     min_returned: Sourced[Fraction] | None
 
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody asked for them, or they are what everybody gets."""
+        size = self.max_retained_bytes
+        return self.min_returned is not None or size is None or size.origin != DEFAULTS.origin
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

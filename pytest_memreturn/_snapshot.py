@@ -71,6 +71,7 @@ class AllocatorStatistics:
     kinds that are wholly this allocator's, tell it better, by residency.
     `own_mapping_live_bytes`: live blocks that have a mapping of their own each.
     `thread_top_bytes`: free bytes at the top of thread arenas, which no trim hands back.
+    `reserve_bytes`: free memory it may keep whatever the program does, as its own working stock.
     """
 
     name: str
@@ -79,6 +80,7 @@ class AllocatorStatistics:
     kinds: tuple[MappingKind, ...] = ()
     own_mapping_live_bytes: int = 0
     thread_top_bytes: int = 0
+    reserve_bytes: int = 0
 
 
 _NO_KINDS: Mapping[MappingKind, KindUsage] = MappingProxyType({})

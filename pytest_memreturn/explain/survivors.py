@@ -6,6 +6,7 @@ import ctypes
 import gc
 import struct
 import sys
+from array import array
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 # pymalloc serves requests up to 512 bytes (SMALL_REQUEST_THRESHOLD); larger ones go to malloc.
 _LARGEST_POOLED_BYTES = 512
 
-# How many types a report names; the sum counts all of them.
+# How many types a report names, and from what part of the whole on; the sum counts all of them.
 _NAMED_TYPES = 10
+_NAMED_FROM = 1 / 1000
+
+_OWN_MODULES = "pytest_memreturn."
 
 # Objects larger than this have their buffer elsewhere; scanning them for it is not worth it.
 _LARGEST_SCANNED_BYTES = 1024
@@ -50,7 +54,10 @@ def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
         if size_bytes > _LARGEST_POOLED_BYTES:
             in_malloc_bytes += size_bytes
     largest = sorted(sizes, key=lambda name: -sizes[name])[:_NAMED_TYPES]
-    types = tuple(SurvivorType(name, counts[name], sizes[name]) for name in largest)
+    least = sum(sizes.values()) * _NAMED_FROM
+    types = tuple(
+        SurvivorType(name, counts[name], sizes[name]) for name in largest if sizes[name] >= least
+    )
     return Survivors(types, in_malloc_bytes)
 
 
@@ -60,8 +67,9 @@ class GrownRanges:
     def __init__(self, before: Iterable[MappedRange], after: Iterable[MappedRange]) -> None:
         old = sorted((one.start, one.end) for one in before)
         old_ends = [end for _, end in old]
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+        # Arrays, since lists would bring int objects of ours into what is counted.
+        self._starts = array("Q")
+        self._ends = array("Q")
         for one in sorted(after, key=lambda found: found.start):
             if one.kind not in {"heap", "arena", "anonymous"}:
                 continue
@@ -102,13 +110,15 @@ def _without(start: int, end: int, old: Iterable[tuple[int, int]]) -> Iterator[t
 def _reachable_objects() -> Iterator[object]:
     """Every object gc tracks, and what those refer to that gc does not track.
 
-    Untracked dicts and tuples are followed further. This walk's own objects are left out.
+    Untracked dicts and tuples are followed further. Objects of this package are left out.
     """
     numpy_array = getattr(sys.modules.get("numpy"), "ndarray", None)
     tracked = gc.get_objects()
     own = {id(tracked)}
     seen: set[int] = set()
     for one in tracked:
+        if id(one) in own or _is_ours(type(one)):
+            continue
         yield one
         pending = _untracked_referents(one)
         while pending:
@@ -119,11 +129,16 @@ def _reachable_objects() -> Iterator[object]:
             yield other
             if type(other) in {dict, tuple}:
                 pending += _untracked_referents(other)
-            elif numpy_array is not None and isinstance(other, numpy_array):
+            elif numpy_array is not None and numpy_array in type(other).__mro__:
                 # An array says nothing to gc of the object whose memory it shows.
-                base = other.base
+                base = getattr(other, "base", None)
                 if base is not None and not gc.is_tracked(base):
                     pending.append(base)
+
+
+def _is_ours(found: type) -> bool:
+    module: object = found.__module__  # which a class is free to make anything
+    return isinstance(module, str) and module.startswith(_OWN_MODULES)
 
 
 def _untracked_referents(one: object) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,16 +12,9 @@ if TYPE_CHECKING:
 
 def printed_by(function: Callable[[ctypes.c_void_p], object]) -> bytes | None:
     """What `function` prints to the ``FILE *`` it is given; ``None`` without POSIX streams."""
-    library = ctypes.CDLL(None)
-    if not hasattr(library, "open_memstream"):
+    library = _library()
+    if library is None:
         return None
-    library.open_memstream.restype = ctypes.c_void_p
-    library.open_memstream.argtypes = [
-        ctypes.POINTER(ctypes.c_void_p),
-        ctypes.POINTER(ctypes.c_size_t),
-    ]
-    library.fclose.argtypes = [ctypes.c_void_p]
-    library.free.argtypes = [ctypes.c_void_p]
     text = ctypes.c_void_p()
     length = ctypes.c_size_t()
     stream = library.open_memstream(ctypes.byref(text), ctypes.byref(length))
@@ -34,3 +28,19 @@ def printed_by(function: Callable[[ctypes.c_void_p], object]) -> bytes | None:
         return ctypes.string_at(text, length.value)
     finally:
         library.free(text)
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """The C library with its stream functions declared, once: each declaration stays in memory."""
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "open_memstream"):
+        return None
+    library.open_memstream.restype = ctypes.c_void_p
+    library.open_memstream.argtypes = [
+        ctypes.POINTER(ctypes.c_void_p),
+        ctypes.POINTER(ctypes.c_size_t),
+    ]
+    library.fclose.argtypes = [ctypes.c_void_p]
+    library.free.argtypes = [ctypes.c_void_p]
+    return library

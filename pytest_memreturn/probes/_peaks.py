@@ -61,6 +61,7 @@ class NestedPeaks:
         return Peak(self.read_rss(), "at-least")
 
     def _share_mark(self) -> None:
-        mark = self.read_mark()
+        # Kernels count the mark and the current size apart: the mark may lag a little behind.
+        mark = max(self.read_mark(), self.read_rss())
         for window in self._open.values():
             window.highest = max(window.highest, mark)

@@ -43,6 +43,7 @@ def page_maps(buffers: ReusableBuffers, ranges: Sequence[tuple[int, int]]) -> Pa
 
     A range that has changed since it was seen is one that mincore refuses.
     """
+    mincore = _mincore()
     pages = buffers.lend(sum(end - start for start, end in ranges) // mmap.PAGESIZE)
     spans = {}
     vector = (ctypes.c_ubyte * len(pages.buffer)).from_buffer(pages.buffer)
@@ -50,7 +51,7 @@ def page_maps(buffers: ReusableBuffers, ranges: Sequence[tuple[int, int]]) -> Pa
         position = 0
         for start, end in ranges:
             after = position + (end - start) // mmap.PAGESIZE
-            if _mincore()(start, end - start, ctypes.addressof(vector) + position) == 0:
+            if mincore(start, end - start, ctypes.addressof(vector) + position) == 0:
                 spans[start] = (position, after)
             position = after
     finally:

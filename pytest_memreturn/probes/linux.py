@@ -229,15 +229,17 @@ def parse_smaps(text: bytes | mmap.mmap, length: int, shared_memory_bytes: int) 
         start, end = int(header[1], 16), int(header[2], 16)
         permissions, path = header[3], header[4]
         flags = _VM_FLAGS.search(text, header.end(), stop)
+        unreserved = flags is None or b" nr" in flags[0]
         kind = mapping_kind(
             start,
             permissions,
             path,
-            unreserved=flags is None or b" nr" in flags[0],
+            unreserved=unreserved,
             follows_guard=start == guard_end,
         )
         inaccessible = permissions.startswith(b"---")
-        guard_end = end if inaccessible and not path else -1
+        # The unused rest of a thread arena has no permissions either, but is no guard.
+        guard_end = end if inaccessible and not path and not unreserved else -1
         kept = fields["Anonymous"] - fields.get("LazyFree", 0) + fields.get("Private_Hugetlb", 0)
         rss += fields["Rss"]
         anonymous += fields["Anonymous"]

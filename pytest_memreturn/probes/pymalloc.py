@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ARENAS = re.compile(rb"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
+# pymalloc never gives back its last arena with room, empty as it may be; and one object that the
+# interpreter made for itself while arenas were full (a table that grew, a cache) keeps another.
+# 200,000 small objects that came and went left two arenas of 1 MiB on 3.11, 3.12 and 3.13.
+_ARENAS_IN_RESERVE = 2
+
 _ALLOCATED = re.compile(rb"^# bytes in allocated blocks +=([ \d,]+)$", re.MULTILINE)
 
 
@@ -41,13 +46,15 @@ def parse_statistics(text: bytes) -> AllocatorStatistics | None:
     arenas, allocated = _ARENAS.search(text), _ALLOCATED.search(text)
     if arenas is None or allocated is None:
         return None
-    held = int(arenas[1]) * int(arenas[2])
+    arena_bytes = int(arenas[2])
+    held = int(arenas[1]) * arena_bytes
     if held == 0:
         return None
     return AllocatorStatistics(
         name="python",
         live_bytes=int(allocated[1].replace(b",", b"")),
         held_bytes=held,
+        reserve_bytes=_ARENAS_IN_RESERVE * arena_bytes,
     )
 
 

@@ -26,11 +26,12 @@ def parse_target(text: str) -> ReportTarget:
     if text == TABLE:
         return ReportTarget(TABLE, None)
     prefix, separator, rest = text.partition(":")
-    if separator and len(prefix) > 1:  # a single letter is a drive of Windows
-        if prefix not in FORMATS or not rest:
-            msg = f"{text!r}: the formats are {', '.join(FORMATS)}, written FORMAT:PATH"
-            raise ValueError(msg)
+    if prefix in FORMATS and rest:
         return ReportTarget(prefix, Path(rest))
+    # Neither a node id (test_x.py::test_y) nor a drive of Windows (C:) is meant as a format.
+    if separator and len(prefix) > 1 and prefix.isalpha() and not rest.startswith(":"):
+        msg = f"{text!r} is no report file: the formats are {', '.join(FORMATS)}, as in json:PATH"
+        raise ValueError(msg)
     path = Path(text)
     if path.suffix not in _SUFFIXES:
         known = ", ".join(_SUFFIXES)

@@ -78,7 +78,7 @@ def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
     if verbosity >= _VERBOSE:
         if record.shown:
             yield (
-                "not counted",
+                "uncounted",
                 _joined(
                     f"{name} {'unknown' if size is None else format_size(size, sign=True)}"
                     for name, size in record.shown.items()
@@ -97,7 +97,7 @@ def _footprint(record: Record) -> str:
         size = readings.get(rung)
         if size is not None:
             steps.append(f"{words} {format_mib(size)}")
-    return " → ".join(steps) + " MiB"
+    return " → ".join(step.replace(" ", _NO_BREAK) for step in steps) + f"{_NO_BREAK}MiB"
 
 
 def _accounts(record: Record, verbosity: int) -> str:
@@ -120,7 +120,9 @@ def _advice(record: Record) -> Iterator[str]:
     readings, causes = record.readings or {}, record.causes or {}
     retained = record.retained_bytes or 0
     at_gate, after_trim = readings.get(record.gate), readings.get("trim")
-    returns = (at_gate or 0) - (after_trim or 0) if record.gate != "trim" else 0
+    returns = 0
+    if record.gate != "trim" and at_gate is not None and after_trim is not None:
+        returns = at_gate - after_trim
     if returns > retained * _WORTH_NAMING:
         yield (
             f"a trim (tried: returns {format_size(returns)}): trim=True judges after one; "

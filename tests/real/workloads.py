@@ -117,6 +117,19 @@ def test_reference_cycle() -> None:
     cycle.append(cycle)
 
 
+def test_small_objects_come_and_go() -> None:
+    """60 MiB of small objects fill pymalloc's arenas and go."""
+    objects = [{"number": str(number), "pair": (number,)} for number in range(200_000)]
+    del objects
+
+
+def test_cycles_of_small_objects_come_and_go() -> None:
+    """50 MiB of small objects that refer to each other wait for the garbage collector."""
+    for folder in range(4_000):
+        parent: dict[str, object] = {}
+        parent["files"] = [{"parent": parent, "name": str(folder * n)} for n in range(50)]
+
+
 def test_thread_arenas_freed() -> None:
     """Four threads that live on have freed all they took, 24 MiB each."""
     full = threading.Barrier(5)
