@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from pytest_memreturn._sizes import KIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pytest_memreturn._settings import Limits
 
 # A share of a small peak would be finer than the readings are: 200 empty tests in a row each
@@ -20,21 +18,20 @@ SHARE_FLOOR_BYTES = 64 * KIB
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many bytes a window may retain, and where that number came from."""
+    """How many bytes a window may retain, and where that number came from.
+
+    `reserve_bytes` come on top: what allocators keep for themselves as working stock. It is
+    granted only over the default; who names a number gets that number.
+    """
 
     allowed_bytes: int
     origin: str
+    reserve_bytes: int = 0
 
-
-def with_reserve(allowance: Allowance, reserve_bytes: int, holders: Sequence[str]) -> Allowance:
-    """The default allowance, raised by what allocators keep for themselves as working stock.
-
-    Only the default is raised: who names a number gets that number.
-    """
-    if reserve_bytes <= 0:
-        return allowance
-    origin = f"{allowance.origin}, with {format_size(reserve_bytes)} in reserve"
-    return Allowance(allowance.allowed_bytes + reserve_bytes, f"{origin} by {', '.join(holders)}")
+    @property
+    def limit_bytes(self) -> int:
+        """The most that is returned and not retained."""
+        return self.allowed_bytes + self.reserve_bytes
 
 
 def allowance(limits: Limits, peak_growth_bytes: int) -> Allowance:

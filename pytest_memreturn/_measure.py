@@ -102,7 +102,8 @@ class Measure:
 
     Made by `measure` and by the ``memreturn`` fixture. Sizes are bytes. Raises
     `MemoryNotReturned` on leaving a block that kept more than allowed; a block that raises by
-    itself is not judged.
+    itself is not judged. Figures can be read after the block (`RuntimeError` before, and for
+    a block that was not judged); `record` and `verdict` are there for every block that ended.
     """
 
     def __init__(
@@ -163,8 +164,7 @@ class Measure:
         return self._record
 
     @property
-    def measurement(self) -> Measurement:
-        """Snapshots, ledger and causes as objects. Raises `RuntimeError` for an unjudged block."""
+    def _judged(self) -> Measurement:
         record = self.record
         if self._measurement is None:
             msg = f"the block was not judged: {record.reason}"
@@ -179,17 +179,17 @@ class Measure:
     @property
     def retained_bytes(self) -> int:
         """Footprint at the gate less the baseline; negative where memory was given back."""
-        return self.measurement.retained_bytes
+        return self._judged.retained_bytes
 
     @property
     def peak_growth_bytes(self) -> int:
         """The highest RSS inside the block less the RSS at its start."""
-        return self.measurement.peak_growth_bytes
+        return self._judged.peak_growth_bytes
 
     @property
     def returned_ratio(self) -> float | None:
         """The share of the peak growth that came back; ``None`` where nothing grew."""
-        return self.measurement.returned_ratio
+        return self._judged.returned_ratio
 
     @property
     def cause(self) -> str | None:
@@ -199,14 +199,14 @@ class Measure:
     @property
     def ledger(self) -> dict[str, int]:
         """What was retained by account, with ``unexplained``: sums to `retained_bytes`."""
-        ledger = self.measurement.ledger
+        ledger = self._judged.ledger
         assert ledger is not None  # a block is measured in detail
         return ledger.to_dict()
 
     @property
     def readings(self) -> Mapping[Rung, int]:
         """The footprint at each rung of the ladder that was climbed."""
-        return self.measurement.readings
+        return self._judged.readings
 
 
 def raise_verdict(

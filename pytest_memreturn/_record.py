@@ -39,6 +39,7 @@ class Explanation:
 class Record:
     """One verdict with everything that led to it. Sizes are bytes; ``None`` was not read.
 
+    `reserve_bytes` were let pass over the default allowance, as working stock of allocators.
     `readings` are footprints by rung of the release ladder. `ledger` is ``None`` where the
     accounts were not needed: for most windows that returned their memory.
     """
@@ -54,6 +55,7 @@ class Record:
     retained_bytes: int | None = None
     allowed_bytes: int | None = None
     allowed_origin: str | None = None
+    reserve_bytes: int = 0
     peak_growth_bytes: int | None = None
     peak_quality: PeakQuality | None = None
     returned_ratio: float | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._allowance import allowance, with_reserve
+from pytest_memreturn._allowance import allowance
 from pytest_memreturn._ledger import close_ledger
 from pytest_memreturn._record import RUNGS, Explanation, Record
 from pytest_memreturn._release import Releaser
@@ -127,6 +127,7 @@ class Measurement:
             retained_bytes=self.retained_bytes,
             allowed_bytes=self.allowance.allowed_bytes,
             allowed_origin=self.allowance.origin,
+            reserve_bytes=self.allowance.reserve_bytes,
             peak_growth_bytes=self.peak_growth_bytes,
             peak_quality=self.peak.quality,
             returned_ratio=self.returned_ratio,
@@ -271,12 +272,11 @@ class Recorder:
     def _grant_reserves(self, window: _Window, at_gate: FullReading) -> None:
         """Raise the default allowance by free memory that allocators keep as working stock."""
         ledger = close_ledger(self._before.snapshot(), at_gate.snapshot())
-        reserves = {
-            one.name: min(one.reserve_bytes, ledger.accounts.get(f"{one.name}-free", 0))
+        reserve = sum(
+            max(0, min(one.reserve_bytes, ledger.accounts.get(f"{one.name}-free", 0)))
             for one in at_gate.allocators
-        }
-        granted = {name: size for name, size in reserves.items() if size > 0}
-        window.allowance = with_reserve(window.allowance, sum(granted.values()), list(granted))
+        )
+        window.allowance = dataclasses.replace(window.allowance, reserve_bytes=reserve)
 
     def _after_trim(self, window: _Window) -> FullReading:
         """What a trim leaves."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn import _options, _xdist
 from pytest_memreturn.report.files import TABLE, write_whole
 from pytest_memreturn.report.json_report import json_report
-from pytest_memreturn.report.table import render_table, summary_line, unjudged_lines
+from pytest_memreturn.report.table import TITLE, render_table, summary_line, unjudged_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +17,13 @@ if TYPE_CHECKING:
 
     from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Instruments
+    from pytest_memreturn._verdict import Outcome
+
+_MARKUP: dict[Outcome | None, dict[str, bool]] = {
+    None: {"bold": True},
+    "retained": {"red": True},
+    "unjudged": {"yellow": True},
+}
 
 
 class RunReport:
@@ -55,10 +61,10 @@ class RunReport:
         wants_table = any(target.format == TABLE for target in self._targets)
         if not (wants_table or missing or self._unwritten):
             return
-        terminal.section("memory returned to the operating system")
+        terminal.section(TITLE)
         if wants_table and self._records:
-            for line in render_table(self._records, shutil.get_terminal_size().columns):
-                terminal.line(line)
+            for row in render_table(self._records, _options.terminal_width(terminal.config)):
+                terminal.line(row.text, **_MARKUP.get(row.verdict, {}))
         for line in missing:
             terminal.line(line, yellow=True)
         for line in self._unwritten:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Generator, Mapping
@@ -177,7 +176,7 @@ class Session:
 
         if record.verdict != "retained":
             return []
-        width = min(shutil.get_terminal_size().columns, _MOST_MESSAGE_COLUMNS)
+        width = min(_options.terminal_width(self._config), _MOST_MESSAGE_COLUMNS)
         return render_message(record, width=width, verbosity=self._config.get_verbosity())
 
 

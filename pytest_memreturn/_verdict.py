@@ -42,7 +42,7 @@ class Causes:
 
 def judge(retained_bytes: int, allowance: Allowance) -> Outcome:
     """Retained only beyond the allowance: a window that keeps exactly what it may passes."""
-    return "retained" if retained_bytes > allowance.allowed_bytes else "returned"
+    return "retained" if retained_bytes > allowance.limit_bytes else "returned"
 
 
 # Accounts whose cause is always the same, whatever the allocator.

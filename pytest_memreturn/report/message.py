@@ -57,7 +57,8 @@ def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:
 
 
 def _joined(parts: Iterable[str]) -> str:
-    return " · ".join(part.replace(" ", _NO_BREAK) for part in parts)
+    # The dot stays with what it follows.
+    return f"{_NO_BREAK}· ".join(part.replace(" ", _NO_BREAK) for part in parts)
 
 
 def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
@@ -84,7 +85,10 @@ def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
                     for name, size in record.shown.items()
                 ),
             )
-        yield "exact", f"{record.retained_bytes:,} bytes kept, {record.allowed_bytes:,} allowed"
+        exact = f"{record.retained_bytes:,} bytes kept, {record.allowed_bytes:,} allowed"
+        if record.reserve_bytes:
+            exact += f", {record.reserve_bytes:,} let pass as the allocators' own reserve"
+        yield "exact", exact
 
 
 def _footprint(record: Record) -> str:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_memreturn._sizes import format_mib, format_size
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Record
+    from pytest_memreturn._verdict import Outcome
 
-_HEADINGS = ("retained", "peak", "allowed MiB", "cause or verdict", "test")
+TITLE = "memory returned to the operating system (MiB)"
+_HEADINGS = ("retained", "peak", "allowed", "cause or verdict", "test")
 _NUMBERS = 3
 _GAP = "  "
 _LEAST_NAME_WIDTH = 20
 
 
-def render_table(records: Sequence[Record], width: int) -> Iterator[str]:
-    """One line for each record, most retained first, then what was not judged; sizes in MiB.
+class Row(NamedTuple):
+    """One line of the table, and the verdict it is about; ``None`` for the headings."""
+
+    text: str
+    verdict: Outcome | None
+
+
+def render_table(records: Sequence[Record], width: int) -> Iterator[Row]:
+    """One row for each record, most retained first, then what was not judged; sizes in MiB.
 
     A test's name is cut at its front where `width` columns are too few: its end tells more.
     """
@@ -25,14 +34,16 @@ def render_table(records: Sequence[Record], width: int) -> Iterator[str]:
     rest = [one for one in records if one.verdict == "unjudged"]
     judged.sort(key=lambda one: -(one.retained_bytes or 0))
     rows = [_HEADINGS, *(_cells(one) for one in (*judged, *rest))]
+    verdicts = [None, *(one.verdict for one in (*judged, *rest))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     name_width = max(_LEAST_NAME_WIDTH, width - sum(widths) - len(_GAP) * len(widths))
-    for row in rows:
+    for row, verdict in zip(rows, verdicts, strict=True):
         cells = [
             cell.rjust(columns) if index < _NUMBERS else cell.ljust(columns)
             for index, (cell, columns) in enumerate(zip(row, widths, strict=False))
         ]
-        yield _GAP.join([*cells, _shortened(row[-1], name_width)]).rstrip()
+        text = _GAP.join([*cells, _shortened(row[-1], name_width)]).rstrip()
+        yield Row(text, verdict)
 
 
 def summary_line(records: Sequence[Record]) -> str:
@@ -77,4 +88,12 @@ def _on_one_line(text: str) -> str:
 
 
 def _shortened(name: str, width: int) -> str:
-    return name if len(name) <= width else "…" + name[len(name) - width + 1 :]
+    """The end of `name` that fits, from the beginning of a folder, file or test on if it can be."""
+    if len(name) <= width:
+        return name
+    end = name[len(name) - width + 1 :]
+    for boundary in ("/", "::"):
+        _, found, rest = end.partition(boundary)
+        if found and rest:
+            return "…" + (rest if boundary == "/" else found + rest)
+    return "…" + end
