@@ -43,14 +43,17 @@ _CAPTURES_AFTER_BASELINE = 4
 _KB = 1024
 _STATUS_FIELD = re.compile(rb"^(\w+):\s+(\d+)", re.MULTILINE)
 _SMAPS_FIELD = re.compile(
-    rb"^(Size|Rss|Anonymous|LazyFree|AnonHugePages|Private_Hugetlb|Swap): +(\d+)", re.MULTILINE
+    rb"^(Size|Rss|Anonymous|LazyFree|AnonHugePages|Private_Hugetlb|Shared_Hugetlb|Swap): +(\d+)",
+    re.MULTILINE,
 )
 _SMAPS_HEADER = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) ([rwxps-]{4}) [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE
 )
 _VM_FLAGS = re.compile(rb"\nVmFlags:.*")
 # Non-zero lines only: there are few, and finding them is cheaper than parsing the text.
-_FOOTPRINT_LINE = re.compile(rb"\n(Anonymous|LazyFree|Private_Hugetlb|Swap): +([1-9][0-9]*)")
+_FOOTPRINT_LINE = re.compile(
+    rb"\n(Anonymous|LazyFree|Private_Hugetlb|Shared_Hugetlb|Swap): +([1-9][0-9]*)"
+)
 _SOME_LAZY_FREE = re.compile(rb"LazyFree: +([1-9][0-9]*)")
 
 # glibc reserves each thread heap as a 64 MiB piece aligned to 64 MiB (HEAP_MAX_SIZE on 64 bit:
@@ -107,6 +110,7 @@ class LinuxProbe:
             - rollup.get("LazyFree", 0)
             + rollup.get("Swap", 0)
             + rollup.get("Private_Hugetlb", 0)
+            + rollup.get("Shared_Hugetlb", 0)
             # The rollup has shared memory only by share (Pss_Shmem); the counter has it whole.
             + status.get("RssShmem", 0),
             rss_bytes=_required(rollup, "Rss", _ROLLUP),
