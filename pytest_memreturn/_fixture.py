@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_memreturn._errors import InvalidSettingError
+
 if TYPE_CHECKING:
     import pytest
 
@@ -32,9 +34,14 @@ class MemreturnFixture:
 
         `label` is what messages and reports call the block; by default ``block 1`` and so on.
         """
+        __tracebackhide__ = True
         self._blocks += 1
         keywords = {"max_retained": max_retained, "min_returned": min_returned, "trim": trim}
-        return self._session.measure(self._item, keywords, label or f"block {self._blocks}")
+        try:
+            return self._session.measure(self._item, keywords, label or f"block {self._blocks}")
+        except InvalidSettingError as error:
+            # The line of the test is what was wrong, not ours that found it.
+            raise error.with_traceback(None) from None
 
     def snapshot(self) -> Snapshot:
         """A full reading of this process now."""

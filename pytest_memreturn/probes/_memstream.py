@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ def printed_by(function: Callable[[ctypes.c_void_p], object]) -> bytes | None:
 @cache
 def _library() -> ctypes.CDLL | None:
     """The C library with its stream functions declared, once: each declaration stays in memory."""
+    if sys.platform == "win32":
+        return None
     library = ctypes.CDLL(None)
     if not hasattr(library, "open_memstream"):
         return None

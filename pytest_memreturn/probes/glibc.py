@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -65,6 +66,8 @@ def parse_thread_tops(text: bytes) -> int:
 
 
 def _malloc_info_function() -> Callable[[ctypes.c_void_p], object] | None:
+    if sys.platform == "win32":
+        return None
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version") or not hasattr(psutil, "heap_info"):
         return None

@@ -9,22 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._errors import ReadingUnavailableError
-from pytest_memreturn._snapshot import (
-    Counters,
-    KindUsage,
-    MappedRange,
-    Peak,
-    Snapshot,
-)
+from pytest_memreturn._snapshot import Counters, MappedRange, Peak, Snapshot
 from pytest_memreturn.probes._buffers import ReusableBuffers
 from pytest_memreturn.probes._peaks import NestedPeaks
 from pytest_memreturn.probes._residency import page_maps
+from pytest_memreturn.probes._smaps import SmapsText
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator
 
-    from pytest_memreturn._snapshot import MappingKind
     from pytest_memreturn.probes._buffers import Text
     from pytest_memreturn.probes._residency import PageMaps
 
@@ -42,34 +35,6 @@ _CAPTURES_AFTER_BASELINE = 4
 
 _KB = 1024
 _STATUS_FIELD = re.compile(rb"^(\w+):\s+(\d+)", re.MULTILINE)
-_SMAPS_FIELD = re.compile(
-    rb"^(Size|Rss|Anonymous|LazyFree|AnonHugePages|Private_Hugetlb|Shared_Hugetlb|Swap): +(\d+)",
-    re.MULTILINE,
-)
-_SMAPS_HEADER = re.compile(
-    rb"^([0-9a-f]+)-([0-9a-f]+) ([rwxps-]{4}) [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE
-)
-_VM_FLAGS = re.compile(rb"\nVmFlags:.*")
-# Non-zero lines only: there are few, and finding them is cheaper than parsing the text.
-_FOOTPRINT_LINE = re.compile(
-    rb"\n(Anonymous|LazyFree|Private_Hugetlb|Shared_Hugetlb|Swap): +([1-9][0-9]*)"
-)
-_SOME_LAZY_FREE = re.compile(rb"LazyFree: +([1-9][0-9]*)")
-
-# glibc reserves each thread heap as a 64 MiB piece aligned to 64 MiB (HEAP_MAX_SIZE on 64 bit:
-# twice the largest mmap threshold, 32 MiB), without swap reservation.
-_ARENA_ALIGNMENT = 64 * 1024 * 1024
-
-_HEAP_SIZES = re.compile(
-    rb"\n([0-9a-f]+)-([0-9a-f]+) rw-p [0-9a-f]+ 00:00 0 *(\[heap\])?\n"
-    rb"Size: +(\d+) kB\nKernelPageSize:.*\nMMUPageSize:.*\nRss: +(\d+) kB\n"
-)
-# A hole smaller than this hides less than the default allowance by far.
-_SMALLEST_HOLE_BYTES = 256 * 1024
-
-# Shared memory as the kernel names it in a layout: tmpfs files and memfds, System V segments,
-# shared anonymous mappings. A dead name keeps " (deleted)" behind it.
-_SHARED_MEMORY_NAMES = (b"/dev/shm/", b"/memfd:", b"/SYSV", b"/dev/zero (deleted)")
 
 
 class LinuxProbe:
@@ -111,6 +76,7 @@ class LinuxProbe:
             + rollup.get("Swap", 0)
             + rollup.get("Private_Hugetlb", 0)
             + rollup.get("Shared_Hugetlb", 0)
+            + rollup.get("Shared_Hugetlb", 0)
             # The rollup has shared memory only by share (Pss_Shmem); the counter has it whole.
             + status.get("RssShmem", 0),
             rss_bytes=_required(rollup, "Rss", _ROLLUP),
@@ -125,13 +91,14 @@ class LinuxProbe:
             except OSError as error:
                 raise _unavailable(_SMAPS, error) from error
             shared_memory = _read_status().get("RssShmem", 0)
-            pages = page_maps(self._buffers, _heaps_with_holes(text) if baseline else ())
+            smaps = SmapsText(text.buffer, text.length)
+            pages = page_maps(self._buffers, smaps.heaps_with_holes() if baseline else ())
             if baseline:
                 self._buffers.reserve(_CAPTURES_AFTER_BASELINE)
             if self._buffers.made == made or not baseline:
                 return SmapsCapture(text, shared_memory, pages)
             # A buffer made on the way would be missing from the baseline.
-            del text, pages
+            del text, smaps, pages
 
     def open_peak(self) -> int:
         """Begin to watch the peak, by resetting the kernel's high-water mark."""
@@ -155,20 +122,6 @@ def _reset_peak_mark() -> bool:
     return True
 
 
-def _heaps_with_holes(text: Text) -> list[tuple[int, int]]:
-    """Start and end of each heap of malloc of which a part was given back.
-
-    What a test leaves in such a hole lies at an address that was mapped before it; only the
-    pages tell that the memory is new.
-    """
-    return [
-        (start, int(heap[2], 16))
-        for heap in _HEAP_SIZES.finditer(text.buffer, 0, text.length)
-        if (int(heap[4]) - int(heap[5])) * _KB >= _SMALLEST_HOLE_BYTES
-        and ((start := int(heap[1], 16)) % _ARENA_ALIGNMENT == 0 or heap[3])
-    ]
-
-
 @dataclass(slots=True, eq=False)
 class SmapsCapture:
     """The text of ``smaps``, kept raw until somebody needs it."""
@@ -180,24 +133,23 @@ class SmapsCapture:
 
     def lazy_free_bytes(self) -> int:
         """Lazily freed pages when this was captured: resident, and not in the footprint."""
-        found = _SOME_LAZY_FREE.finditer(self._text.buffer, 0, self._text.length)
-        return sum(int(line[1]) * _KB for line in found)
+        return self._smaps.lazy_free_bytes()
 
     def footprint_bytes(self) -> int:
-        """The footprint as `snapshot` gives it, by adding up lines: next to no allocation."""
-        total = self._shared_memory_bytes
-        for line in _FOOTPRINT_LINE.finditer(self._text.buffer, 0, self._text.length):
-            size = int(line[2]) * _KB
-            total += -size if line[1] == b"LazyFree" else size
-        return total
+        """The footprint as `snapshot` gives it, without making sense of the layout."""
+        return self._smaps.private_footprint_bytes() + self._shared_memory_bytes
 
     def snapshot(self) -> Snapshot:
         """The layout by kind, and what it holds."""
         if self._snapshot is None:
-            found = parse_smaps(self._text.buffer, self._text.length, self._shared_memory_bytes)
+            found = self._smaps.snapshot(self._shared_memory_bytes)
             ranges = tuple(part for one in found.ranges for part in self._resident_parts(one))
             self._snapshot = dataclasses.replace(found, ranges=ranges)
         return self._snapshot
+
+    @property
+    def _smaps(self) -> SmapsText:
+        return SmapsText(self._text.buffer, self._text.length)
 
     def _resident_parts(self, whole: MappedRange) -> Iterator[MappedRange]:
         runs = self._pages.resident_runs(whole.start)
@@ -206,93 +158,6 @@ class SmapsCapture:
             return
         for start, end in runs:
             yield MappedRange(start, end, whole.kind, end - start)
-
-
-def parse_smaps(text: bytes | mmap.mmap, length: int, shared_memory_bytes: int) -> Snapshot:
-    """A snapshot from the first `length` bytes of `text`.
-
-    `shared_memory_bytes` is the kernel's own count (``RssShmem``): a layout names the usual
-    places of shared memory, but a file on any tmpfs is shared memory too.
-    """
-    sizes: dict[MappingKind, int] = {}
-    counted: dict[MappingKind, int] = {}
-    ranges: list[MappedRange] = []
-    rss = anonymous = lazy_free = swap = huge_pages = 0
-    guard_end = -1
-    headers = _SMAPS_HEADER.finditer(text, 0, length)
-    header = next(headers, None)
-    while header is not None:
-        following = next(headers, None)
-        stop = following.start() if following is not None else length
-        fields = {
-            key.decode(): int(kilobytes) * _KB
-            for key, kilobytes in _SMAPS_FIELD.findall(text, header.end(), stop)
-        }
-        for needed in ("Size", "Rss", "Anonymous"):
-            _required(fields, needed, _SMAPS)
-        start, end = int(header[1], 16), int(header[2], 16)
-        permissions, path = header[3], header[4]
-        flags = _VM_FLAGS.search(text, header.end(), stop)
-        unreserved = flags is None or b" nr" in flags[0]
-        kind = mapping_kind(
-            start,
-            permissions,
-            path,
-            unreserved=unreserved,
-            follows_guard=start == guard_end,
-        )
-        inaccessible = permissions.startswith(b"---")
-        # The unused rest of a thread arena has no permissions either, but is no guard.
-        guard_end = end if inaccessible and not path and not unreserved else -1
-        kept = fields["Anonymous"] - fields.get("LazyFree", 0) + fields.get("Private_Hugetlb", 0)
-        rss += fields["Rss"]
-        anonymous += fields["Anonymous"]
-        lazy_free += fields.get("LazyFree", 0)
-        swap += fields.get("Swap", 0)
-        huge_pages += fields.get("AnonHugePages", 0)
-        counted[kind] = counted.get(kind, 0) + kept
-        if not inaccessible:
-            # Thread arenas and guards are reserved without permissions: no use of memory yet.
-            sizes[kind] = sizes.get(kind, 0) + fields["Size"]
-        if kept:
-            ranges.append(MappedRange(start, end, kind, kept))
-        header = following
-    counted["shared-memory"] = counted.get("shared-memory", 0) + shared_memory_bytes
-    return Snapshot(
-        footprint_bytes=sum(counted.values()) + swap,
-        rss_bytes=rss,
-        swap_bytes=swap,
-        lazy_free_bytes=lazy_free,
-        file_bytes=rss - anonymous - shared_memory_bytes,
-        huge_page_bytes=huge_pages,
-        kinds={kind: KindUsage(sizes.get(kind, 0), counted[kind]) for kind in counted},
-        ranges=tuple(ranges),
-    )
-
-
-def mapping_kind(
-    start: int, permissions: bytes, path: bytes, *, unreserved: bool, follows_guard: bool
-) -> MappingKind:
-    """Which kind a mapping is, from one entry of the layout.
-
-    `unreserved`: no swap is reserved for it, as glibc asks for thread arenas. Alignment alone
-    won't do: recent kernels align every large mapping to 2 MiB, and one in 32 of those by
-    chance to 64 MiB.
-
-    `follows_guard`: the mapping begins where an anonymous one without any permission ends, as a
-    thread's stack does.
-    """
-    if path == b"[heap]":
-        return "heap"
-    if path == b"[stack]":
-        return "stack"
-    if path.startswith(_SHARED_MEMORY_NAMES):
-        return "shared-memory"
-    if path.startswith(b"[anon:") or not path:
-        if unreserved and start % _ARENA_ALIGNMENT == 0:
-            return "arena"
-        return "stack" if follows_guard and permissions.startswith(b"rw") else "anonymous"
-    return "special" if path.startswith(b"[") else "file"
 
 
 def _counter_error_pages(threads: int) -> int:
