@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -209,13 +208,3 @@ def _ini(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - as varied a
     except (ValueError, TypeError, pytest.UsageError) as error:
         msg = f"ini option {name}: {error}"
         raise pytest.UsageError(msg) from None
-
-
-def terminal_width(config: pytest.Config) -> int:
-    """The columns of pytest's terminal; where it has none (a worker of pytest-xdist), of ours.
-
-    Not asked of stdout, which pytest has replaced by a file while a test runs.
-    """
-    if config.pluginmanager.hasplugin("terminalreporter"):
-        return config.get_terminal_writer().fullwidth
-    return shutil.get_terminal_size().columns

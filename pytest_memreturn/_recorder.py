@@ -249,19 +249,19 @@ class Recorder:
         if not window.fits(window.gate) and not self._settings.limits.chosen:
             self._grant_reserves(window, at_gate)
         retained = not window.fits(window.gate)
-        after_trim = at_gate
+        after_trim = at_gate if window.gate == "trim" else None
         # From here on the verdict stands: what fails to explain it must not take it back.
-        if retained and window.gate != "trim":
+        if retained and after_trim is None:
             with contextlib.suppress(Exception):
                 after_trim = self._after_trim(window)
-        # Making sense of the readings allocates, so it comes after the last of them.
         window.before, window.at_gate = self._before.snapshot(), at_gate.snapshot()
         window.ledger = close_ledger(window.before, window.at_gate)
         if not retained:
             return
         with contextlib.suppress(Exception):
             window.survivors = self._instruments.census(window.before, window.at_gate)
-        trimmed = after_trim.snapshot()
+        # Without a reading after the trim nothing is known to be pinned.
+        trimmed = after_trim.snapshot() if after_trim is not None else window.before
         window.causes = find_causes(
             window.ledger,
             close_ledger(window.before, trimmed),

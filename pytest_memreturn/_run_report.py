@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn import _options, _xdist
@@ -61,9 +62,9 @@ class RunReport:
         wants_table = any(target.format == TABLE for target in self._targets)
         if not (wants_table or missing or self._unwritten):
             return
-        terminal.section(TITLE)
+        terminal.section(f"{TITLE} (MiB)" if wants_table else TITLE)
         if wants_table and self._records:
-            for row in render_table(self._records, _options.terminal_width(terminal.config)):
+            for row in render_table(self._records, shutil.get_terminal_size().columns):
                 terminal.line(row.text, **_MARKUP.get(row.verdict, {}))
         for line in missing:
             terminal.line(line, yellow=True)

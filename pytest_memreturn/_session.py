@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Generator, Mapping
@@ -41,6 +42,8 @@ class Session:
         self._sources = _options.run_sources(config)
         self._settings = resolve(self._sources)
         self._probe_name = _options.probe_name(config)
+        # Asked now, since while a test runs pytest has put a file in the terminal's place.
+        self._terminal_columns = shutil.get_terminal_size().columns
 
     def settings_for(self, item: pytest.Item) -> Settings | None:
         """How `item` is to be judged; ``None`` when it isn't. Raises `InvalidSettingError`."""
@@ -176,7 +179,7 @@ class Session:
 
         if record.verdict != "retained":
             return []
-        width = min(_options.terminal_width(self._config), _MOST_MESSAGE_COLUMNS)
+        width = min(self._terminal_columns, _MOST_MESSAGE_COLUMNS)
         return render_message(record, width=width, verbosity=self._config.get_verbosity())
 
 

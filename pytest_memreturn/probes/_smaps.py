@@ -58,7 +58,7 @@ class SmapsText:
         return sum(int(line[1]) * _KB for line in found)
 
     def private_footprint_bytes(self) -> int:
-        """The footprint but for shared memory, by adding up lines: next to no allocation."""
+        """The footprint but for ``RssShmem``, by adding up lines: next to no allocation."""
         total = 0
         for line in _FOOTPRINT_LINE.finditer(self.buffer, 0, self.length):
             size = int(line[2]) * _KB
@@ -95,6 +95,7 @@ class SmapsText:
             for name in totals:
                 totals[name] += entry.fields.get(name, 0)
             counted[kind] = counted.get(kind, 0) + entry.counted_bytes
+            counted["shared-memory"] += entry.fields.get("Shared_Hugetlb", 0)
             if not entry.is_inaccessible:
                 # The unused part of a thread arena is reserved without permissions.
                 sizes[kind] = sizes.get(kind, 0) + entry.fields["Size"]
@@ -150,12 +151,11 @@ class SmapsEntry:
 
     @property
     def counted_bytes(self) -> int:
-        """What of the mapping is footprint, but for swap and for shared memory in small pages."""
+        """What of the mapping is footprint, but for swap and shared memory."""
         return (
             self.fields["Anonymous"]
             - self.fields.get("LazyFree", 0)
             + self.fields.get("Private_Hugetlb", 0)
-            + self.fields.get("Shared_Hugetlb", 0)
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,10 +12,12 @@ if TYPE_CHECKING:
     from pytest_memreturn._record import Record
     from pytest_memreturn._verdict import Outcome
 
-TITLE = "memory returned to the operating system (MiB)"
+TITLE = "memory returned to the operating system"
 _HEADINGS = ("retained", "peak", "allowed", "cause or verdict", "test")
 _NUMBERS = 3
 _GAP = "  "
+_CUT = "…"
+_BOUNDARY = re.compile(r"/|::")
 _LEAST_NAME_WIDTH = 20
 
 
@@ -91,9 +94,10 @@ def _shortened(name: str, width: int) -> str:
     """The end of `name` that fits, from the beginning of a folder, file or test on if it can be."""
     if len(name) <= width:
         return name
-    end = name[len(name) - width + 1 :]
-    for boundary in ("/", "::"):
-        _, found, rest = end.partition(boundary)
-        if found and rest:
-            return "…" + (rest if boundary == "/" else found + rest)
-    return "…" + end
+    before_parameters, _, _ = name.partition("[")
+    room = width - len(_CUT)
+    for boundary in _BOUNDARY.finditer(before_parameters):
+        end = name[boundary.start() if boundary[0] == "::" else boundary.end() :]
+        if len(end) <= room:
+            return _CUT + end
+    return _CUT + name[len(name) - room :]
