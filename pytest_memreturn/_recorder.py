@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Survivors:
-    """Python objects a window left behind: by type, and their bytes that malloc holds."""
+    """Python objects a window left behind: by type, and their bytes that malloc holds.
+
+    `in_malloc_bytes` is ``None`` where nobody could look.
+    """
 
     types: tuple[SurvivorType, ...] = ()
-    in_malloc_bytes: int = 0
+    in_malloc_bytes: int | None = 0
 
 
 def _no_census(before: Snapshot, after: Snapshot) -> Survivors:
@@ -258,6 +261,7 @@ class Recorder:
         window.ledger = close_ledger(window.before, window.at_gate)
         if not retained:
             return
+        window.survivors = Survivors(in_malloc_bytes=None)
         with contextlib.suppress(Exception):
             window.survivors = self._instruments.census(window.before, window.at_gate)
         # Without a reading after the trim nothing is known to be pinned.

@@ -64,7 +64,7 @@ def find_causes(
     at_gate: Ledger,
     after_trim: Ledger,
     *,
-    python_in_malloc_bytes: int = 0,
+    python_in_malloc_bytes: int | None = 0,
     returnable: Mapping[str, int] | None = None,
 ) -> Causes:
     """Turn accounts into causes.
@@ -73,7 +73,8 @@ def find_causes(
     memory that a trim returned was only held, what stayed is pinned.
 
     `python_in_malloc_bytes` is what surviving Python objects hold of the live bytes of malloc,
-    or of what serves in its place.
+    or of what serves in its place; ``None`` where nobody could look, so that nobody can say whether
+    Python objects or native code hold those bytes.
 
     `returnable`: by allocator, free bytes that are not pinned although a trim leaves them (the
     tops of thread arenas).
@@ -83,7 +84,7 @@ def find_causes(
     def add(slug: str, size: int) -> None:
         found[slug] = found.get(slug, 0) + size
 
-    unspent = max(python_in_malloc_bytes, 0)
+    unspent = max(python_in_malloc_bytes or 0, 0)
     # malloc first: it is where Python's buffers come from unless another took its place.
     accounts = sorted(at_gate.to_dict().items(), key=lambda entry: entry[0] != "malloc-live")
     for account, size in accounts:
@@ -95,7 +96,10 @@ def find_causes(
             by_python = min(unspent, max(size, 0))
             unspent -= by_python
             add("live-python", by_python)
-            add("live-native", size - by_python)
+            add(
+                "live-native" if python_in_malloc_bytes is not None else UNEXPLAINED,
+                size - by_python,
+            )
         else:
             kept = min(max(after_trim.accounts.get(account, 0), 0), max(size, 0))
             pinned = max(kept - (returnable or {}).get(name, 0), 0)

@@ -34,8 +34,10 @@ _LARGEST_SCANNED_BYTES = 1024
 def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
     """Every object that lies, or has its buffer, in memory that was not resident before.
 
-    Needs the mapping layout of both snapshots; without it, nothing is found.
+    Needs the mapping layout of both snapshots; without it, nobody can look.
     """
+    if not (before.ranges and after.ranges):
+        return Survivors(in_malloc_bytes=None)
     grown = GrownRanges(before.ranges, after.ranges)
     counts: dict[str, int] = defaultdict(int)
     sizes: dict[str, int] = defaultdict(int)
