@@ -275,10 +275,11 @@ class Recorder:
 
     def _grant_reserves(self, window: _Window, at_gate: FullReading) -> None:
         """Raise the default allowance by free memory that allocators keep as working stock."""
-        ledger = close_ledger(self._before.snapshot(), at_gate.snapshot())
+        after = at_gate.snapshot()
+        ledger = close_ledger(self._before.snapshot(), after)
         reserve = sum(
             max(0, min(one.reserve_bytes, ledger.accounts.get(f"{one.name}-free", 0)))
-            for one in at_gate.allocators
+            for one in after.allocators
         )
         window.allowance = dataclasses.replace(window.allowance, reserve_bytes=reserve)
 

@@ -14,11 +14,11 @@ import pytest
 from pytest_memreturn import _options, _xdist
 from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
 from pytest_memreturn._failures import VerdictFailure
+from pytest_memreturn._record import Record
 from pytest_memreturn._settings import Source, check, resolve
 
 if TYPE_CHECKING:
     from pytest_memreturn._measure import Measure
-    from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Instruments
     from pytest_memreturn._settings import Settings
 
@@ -28,7 +28,7 @@ _MOST_MESSAGE_COLUMNS = 120
 
 # What a test of this plugin puts here is used instead of this process's own instruments.
 INSTRUMENTS = pytest.StashKey[Callable[[], "Instruments"]]()
-_RECORDS = pytest.StashKey[list["Record"]]()
+_RECORDS = pytest.StashKey[list[Record]]()
 _OWN_FAILURE = pytest.StashKey[VerdictFailure | MemoryNotReturnedWarning]()
 # There while a test's window is open.
 _SUBTEST_FAILED = pytest.StashKey[bool]()
@@ -158,21 +158,30 @@ class Session:
         _xdist.attach(report, records)
 
     def _own_outcome(self, item: pytest.Item, report: pytest.TestReport) -> list[Record]:
-        from pytest_memreturn._measure import Attempt
-
+        settings, reason = self._settings, None
         try:
-            settings = self.settings_for(item)
+            found = self.settings_for(item)
+            if found is None:
+                return []
+            settings = found
         except InvalidSettingError as error:
-            attempt = Attempt(self._settings, self.instruments, item.nodeid, _location(item))
-            return [attempt.unjudged(str(error), own_outcome="error")]
-        if settings is None:
-            return []
+            reason = str(error)
         outcome: str = "xfailed" if hasattr(report, "wasxfail") else report.outcome
         if report.when == "setup" and outcome == "failed":
             outcome = "error"
-        phase = "in set-up" if report.when == "setup" else "by itself"
-        attempt = Attempt(settings, self.instruments, item.nodeid, _location(item))
-        return [attempt.unjudged(f"the test {_PAST[outcome]} {phase}", own_outcome=outcome)]
+        if reason is None:
+            phase = "in set-up" if report.when == "setup" else "by itself"
+            reason = f"the test {_PAST[outcome]} {phase}"
+        return [
+            Record(
+                nodeid=item.nodeid,
+                verdict="unjudged",
+                gate=settings.gate.value,
+                location=_location(item),
+                reason=reason,
+                own_outcome=outcome,
+            )
+        ]
 
     def _message(self, record: Record) -> list[str]:
         from pytest_memreturn.report.message import render_message

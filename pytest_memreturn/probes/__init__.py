@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
+
+from pytest_memreturn._errors import ReadingUnavailableError
 
 if TYPE_CHECKING:
     from pytest_memreturn.probes._contract import AllocatorProbe, MemoryProbe
@@ -12,12 +15,19 @@ _NEEDED_ON_LINUX = ("/proc/self/status", "/proc/self/smaps", "/proc/self/smaps_r
 
 
 def memory_probe(name: str) -> MemoryProbe:
-    """The probe called `name`; ``auto`` takes the finest that works here."""
-    from pytest_memreturn.probes.linux import LinuxProbe
+    """The probe called `name`; ``auto`` takes the finest that works here.
+
+    Raises `ReadingUnavailableError` for the linux probe anywhere else.
+    """
+    if name == "linux" or (name == "auto" and _procfs_is_readable()):
+        if sys.platform != "linux":
+            msg = f"the linux probe cannot read {sys.platform}"
+            raise ReadingUnavailableError(msg)
+        from pytest_memreturn.probes.linux import LinuxProbe
+
+        return LinuxProbe()
     from pytest_memreturn.probes.portable import PortableProbe
 
-    if name == "linux" or (name == "auto" and _procfs_is_readable()):
-        return LinuxProbe()
     return PortableProbe()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import mmap
-import os
 from dataclasses import dataclass, field
+
+from pytest_memreturn.probes._files import read_into
 
 # A layout of 300 mappings is about 210 KB of smaps text, so that most processes fit at once.
 _FIRST_SIZE_BYTES = 256 * 1024
@@ -44,7 +45,7 @@ class ReusableBuffers:
         """
         while True:
             text = self.lend(0)
-            text.length = _read_into(path, text.buffer)
+            text.length = read_into(path, text.buffer)
             if 2 * text.length <= len(text.buffer):
                 return text
             self._grow_to(2 * len(text.buffer))
@@ -82,20 +83,3 @@ class Text:
 
     def __del__(self) -> None:
         self._owner.take_back(self.buffer)
-
-
-def _read_into(path: str, buffer: mmap.mmap) -> int:
-    """How many bytes of the file fitted."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        length = 0
-        with memoryview(buffer) as view:
-            while length < len(buffer):
-                with view[length:] as rest:
-                    count = os.readv(descriptor, [rest])
-                if count == 0:
-                    break
-                length += count
-        return length
-    finally:
-        os.close(descriptor)

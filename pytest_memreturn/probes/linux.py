@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import os
 import re
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._snapshot import Counters, MappedRange, Peak, Snapshot
 from pytest_memreturn.probes._buffers import ReusableBuffers
+from pytest_memreturn.probes._files import read_small, write_small
 from pytest_memreturn.probes._peaks import NestedPeaks
 from pytest_memreturn.probes._residency import page_maps
 from pytest_memreturn.probes._smaps import SmapsText
@@ -43,6 +45,7 @@ class LinuxProbe:
     name = "linux"
 
     def __init__(self) -> None:
+        self._processors = os.cpu_count() or 1
         self._buffers = ReusableBuffers()
         self._peaks = NestedPeaks(
             read_mark=lambda: _required(_read_status(), "VmHWM", _STATUS),
@@ -59,11 +62,13 @@ class LinuxProbe:
             status.get("VmSwap", 0),
             status.get("HugetlbPages", 0),
         )
-        off_pages = _counter_error_pages(threads=status.get("Threads", _KB) // _KB)
+        off_pages = _counter_error_pages(
+            self._processors, threads=status.get("Threads", _KB) // _KB
+        )
         return Counters(
             footprint_bytes=sum(parts),
             rss_bytes=_required(status, "VmRSS", _STATUS),
-            error_bytes=off_pages * os.sysconf("SC_PAGESIZE") * sum(part > 0 for part in parts),
+            error_bytes=off_pages * mmap.PAGESIZE * sum(part > 0 for part in parts),
         )
 
     def exact(self) -> Counters:
@@ -75,7 +80,6 @@ class LinuxProbe:
             - rollup.get("LazyFree", 0)
             + rollup.get("Swap", 0)
             + rollup.get("Private_Hugetlb", 0)
-            + rollup.get("Shared_Hugetlb", 0)
             + rollup.get("Shared_Hugetlb", 0)
             # The rollup has shared memory only by share (Pss_Shmem); the counter has it whole.
             + status.get("RssShmem", 0),
@@ -111,11 +115,7 @@ class LinuxProbe:
 
 def _reset_peak_mark() -> bool:
     try:
-        descriptor = os.open(_CLEAR_REFS, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(descriptor, _RESET_PEAK)
-        finally:
-            os.close(descriptor)
+        write_small(_CLEAR_REFS, _RESET_PEAK)
     except OSError:
         # Hardened containers mount procfs read-only.
         return False
@@ -160,23 +160,18 @@ class SmapsCapture:
             yield MappedRange(start, end, whole.kind, end - start)
 
 
-def _counter_error_pages(threads: int) -> int:
+def _counter_error_pages(processors: int, *, threads: int) -> int:
     """How many pages one counter may be off.
 
     Before Linux 6.2 each thread keeps up to 64 pages to itself (TASK_RSS_EVENTS_THRESH); from
     6.2 on each processor keeps a batch of max(32, 2 x processors) pages (percpu_counter_batch).
     """
-    processors = os.cpu_count() or 1
     return max(64 * threads, max(32, 2 * processors) * processors)
 
 
 def _read(path: str) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.read(descriptor, 16 * _KB)
-        finally:
-            os.close(descriptor)
+        return read_small(path)
     except OSError as error:
         raise _unavailable(path, error) from error
 

@@ -96,9 +96,7 @@ def test_survivors_are_named(judge: Judge) -> None:
         ("test_malloc_never_freed", True, "retained"),
     ],
 )
-def test_the_portable_probe_agrees(
-    judge: Judge, workload: str, trim: bool, verdict: str
-) -> None:
+def test_the_portable_probe_agrees(judge: Judge, workload: str, trim: bool, verdict: str) -> None:
     """Through psutil alone the verdicts are the same, and the peak says how good it is."""
     options = ["-o", "memreturn_probe=portable", *(["--memreturn-trim"] if trim else [])]
     record = judge(workload, *options)

@@ -1,0 +1,54 @@
+"""Files of the kernel, read and written whole.
+
+The functions of `os` are bound here when this module is loaded: a test that replaces
+``os.open`` or ``os.read`` for its own ends, and has not put it back when its window closes,
+must not reach the readings.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import mmap
+
+_OPEN, _CLOSE, _READ, _WRITE, _READV = os.open, os.close, os.read, os.write, os.readv
+
+# More than any status file has: one read gets it whole.
+_SMALL_BYTES = 16 * 1024
+
+
+def read_small(path: str) -> bytes:
+    """The first 16 KiB of a file; raises `OSError`."""
+    descriptor = _OPEN(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _READ(descriptor, _SMALL_BYTES)
+    finally:
+        _CLOSE(descriptor)
+
+
+def read_into(path: str, buffer: mmap.mmap) -> int:
+    """Fill `buffer` from a file; how many bytes of it fitted. Raises `OSError`."""
+    descriptor = _OPEN(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        length = 0
+        with memoryview(buffer) as view:
+            while length < len(buffer):
+                with view[length:] as rest:
+                    count = _READV(descriptor, [rest])
+                if count == 0:
+                    break
+                length += count
+        return length
+    finally:
+        _CLOSE(descriptor)
+
+
+def write_small(path: str, data: bytes) -> None:
+    """Hand `data` to a file in one write; raises `OSError`."""
+    descriptor = _OPEN(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        _WRITE(descriptor, data)
+    finally:
+        _CLOSE(descriptor)

@@ -1,0 +1,144 @@
+"""Inner pytest runs with the doors closed and, unless a test says otherwise, scripted readings."""
+
+from __future__ import annotations
+
+import gc
+import json
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+import pytest_memreturn
+
+# Loaded here so that an inner run in this process need not load it afresh each time.
+import pytest_memreturn._measure
+import pytest_memreturn.testing
+
+Run: TypeAlias = Callable[..., pytest.RunResult]
+
+# A test's name says what memory does while it runs, in MiB.
+_SCRIPTED = '''
+import re
+import pytest
+from pytest_memreturn.testing import Script, play
+
+MIB = 1024 * 1024
+BASE, PEAK = 50 * MIB, 150 * MIB
+
+def script_for(name):
+    """keeps_N for ever; holds_N until a trim; cycles_N until gc; unreadable; or gives back all."""
+    found = re.search("(keeps|holds|cycles)_([0-9]+)", name)
+    if "unreadable" in name:
+        return Script(BASE, peak_rss_bytes=PEAK, unreadable="end")
+    if found is None:
+        return Script(BASE, peak_rss_bytes=PEAK)
+    high = BASE + int(found[2]) * MIB
+    return {
+        "keeps": Script(BASE, high, peak_rss_bytes=PEAK),
+        "holds": Script(BASE, high, trim=BASE, peak_rss_bytes=PEAK),
+        "cycles": Script(BASE, high, collect=BASE, peak_rss_bytes=PEAK),
+    }[found[1]]
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    play(item.config, [script_for(item.name)])
+'''
+
+
+@pytest.fixture(autouse=True)
+def closed_doors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inner run sees this plugin, the neighbours it names, and a terminal of known width."""
+    package = pytest_memreturn.__file__
+    assert package is not None
+    # A child process starts in another folder, where a relative path would lead nowhere.
+    monkeypatch.setenv("PYTHONPATH", str(Path(package).parents[1]))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_memreturn.plugin")
+    monkeypatch.setenv("COLUMNS", "100")
+    # CI lengthens pytest's short summary, and a worker's name tells who runs the outer tests.
+    for name in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def quick_collections() -> Iterator[None]:
+    """Leave the outer run's objects out of the collections that pytest ends every inner run with.
+
+    Up to pytest 8.4 there are five of them, which took two thirds of the time of this folder.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def scripted(pytester: pytest.Pytester) -> Path:
+    """The project folder, with a ``conftest.py`` that plays readings by the tests' names."""
+    pytester.makeconftest(_SCRIPTED)
+    return pytester.path
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, scripted: Path) -> Run:
+    """Run the project in this process with scripted readings, and write ``report.json``."""
+
+    def run(*args: str) -> pytest.RunResult:
+        with warnings.catch_warnings():
+            # As in a process of its own: the outer run turns warnings into errors.
+            warnings.resetwarnings()
+            return pytester.runpytest_inprocess("--memreturn-report=report.json", *args)
+
+    return run
+
+
+@pytest.fixture
+def records(pytester: pytest.Pytester) -> Callable[[], Mapping[str, dict[str, Any]]]:
+    """The records in ``report.json``, by the last part of the node id and the block's label."""
+
+    def records() -> Mapping[str, dict[str, Any]]:
+        report = json.loads((pytester.path / "report.json").read_text(encoding="utf-8"))
+        found = {}
+        for one in report["tests"]:
+            name = one["nodeid"].rpartition("::")[2]
+            found[f"{name} {one['label']}" if one["label"] else name] = one
+        assert len(found) == len(report["tests"])
+        return found
+
+    return records
+
+
+@pytest.fixture
+def verdicts(
+    records: Callable[[], Mapping[str, dict[str, Any]]],
+) -> Callable[[], Mapping[str, str]]:
+    """The verdicts in ``report.json``, by the last part of the node id."""
+    return lambda: {name: one["verdict"] for name, one in records().items()}
+
+
+@pytest.fixture
+def failures() -> Callable[[pytest.RunResult], str]:
+    """What stands between the headings FAILURES (or ERRORS) and the one after it."""
+
+    def failures(result: pytest.RunResult) -> str:
+        lines = result.outlines
+        start = next(
+            number
+            for number, line in enumerate(lines)
+            if line.strip("= ") in {"FAILURES", "ERRORS"}
+        )
+        end = next(
+            number for number, line in enumerate(lines) if number > start and line.startswith("==")
+        )
+        return "\n".join(lines[start + 1 : end])
+
+    return failures
+
+
+@pytest.fixture
+def text() -> Callable[[str], str]:
+    """Dedent what a test expects to see."""
+    return lambda block: textwrap.dedent(block).strip("\n")

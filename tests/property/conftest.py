@@ -1,0 +1,12 @@
+"""How Hypothesis looks for examples here."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# No deadline and no complaint of slowness: neither is a law of this package, and both depend on
+# what else the machine does. The same examples in each run, so that a red run stays red.
+settings.register_profile(
+    "laws", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("laws")

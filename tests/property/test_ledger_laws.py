@@ -1,0 +1,261 @@
+"""Laws of accounts, verdicts and causes, for any pair of readings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_memreturn._allowance import Allowance, allowance
+from pytest_memreturn._ledger import Ledger, close_ledger
+from pytest_memreturn._settings import Limits, Sourced
+from pytest_memreturn._snapshot import (
+    AllocatorStatistics,
+    KindUsage,
+    MappingKind,
+    Snapshot,
+)
+from pytest_memreturn._verdict import find_causes, judge
+
+BYTES = st.integers(0, 2**40)
+GROWTHS = st.integers(-(2**40), 2**40)
+KINDS: tuple[MappingKind, ...] = (
+    "heap",
+    "arena",
+    "stack",
+    "anonymous",
+    "shared-memory",
+    "file",
+    "special",
+)
+FOREIGN: tuple[MappingKind, ...] = ("stack", "shared-memory", "file", "special")
+
+MALLOC = st.builds(
+    AllocatorStatistics,
+    st.just("malloc"),
+    BYTES,
+    kinds=st.just(("heap", "arena")),
+    own_mapping_live_bytes=BYTES,
+    thread_top_bytes=BYTES,
+)
+POOLS = st.builds(
+    AllocatorStatistics,
+    st.sampled_from(["python", "pool"]),
+    BYTES,
+    BYTES,
+    own_mapping_live_bytes=BYTES,
+)
+ALLOCATORS = st.builds(
+    lambda malloc, pools: (*malloc, *pools),
+    st.lists(MALLOC, max_size=1),
+    st.lists(POOLS, max_size=2, unique_by=lambda one: one.name),
+)
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Any reading, of a probe with a layout or of one without; as wild as it may be."""
+    kinds = draw(
+        st.one_of(
+            st.just({}),
+            st.dictionaries(st.sampled_from(KINDS), st.builds(KindUsage, BYTES, BYTES), min_size=1),
+        )
+    )
+    swap = draw(st.sampled_from([0, 4096, 2**30]))
+    footprint = sum(one.counted_bytes for one in kinds.values()) + swap if kinds else draw(BYTES)
+    return Snapshot(
+        footprint, draw(BYTES), swap_bytes=swap, kinds=kinds, allocators=draw(ALLOCATORS)
+    )
+
+
+@given(snapshots(), snapshots())
+def test_a_ledger_sums_to_the_growth(before: Snapshot, after: Snapshot) -> None:
+    """Every account and the unexplained together are the footprint's growth, to the byte."""
+    ledger = close_ledger(before, after)
+    assert ledger.growth_bytes == after.footprint_bytes - before.footprint_bytes
+    written = ledger.to_dict()
+    assert sum(written.values()) == ledger.growth_bytes
+    assert written["unexplained"] == ledger.unexplained_bytes
+    assert sorted(written.values(), reverse=True) == list(written.values())
+
+
+@given(snapshots())
+def test_where_nothing_changed_every_account_is_zero(snapshot: Snapshot) -> None:
+    """A reading compared with itself has nothing to say."""
+    assert set(close_ledger(snapshot, snapshot).to_dict().values()) == {0}
+
+
+@given(snapshots(), snapshots(), st.data())
+def test_only_growth_counts(before: Snapshot, after: Snapshot, data: st.DataObject) -> None:
+    """What both readings have more of, and no allocator cuts from, changes no account."""
+    more = data.draw(BYTES)
+    kind = data.draw(st.sampled_from(FOREIGN)) if before.kinds and after.kinds else None
+    found = close_ledger(lifted(before, more, kind), lifted(after, more, kind))
+    assert found == close_ledger(before, after)
+
+
+def lifted(snapshot: Snapshot, more: int, kind: MappingKind | None = None) -> Snapshot:
+    """The same reading with so many bytes more, of one kind or of none."""
+    kinds = dict(snapshot.kinds)
+    if kind is not None:
+        old = kinds.get(kind, KindUsage(0, 0))
+        kinds[kind] = KindUsage(old.size_bytes + more, old.counted_bytes + more)
+    return replace(
+        snapshot,
+        footprint_bytes=snapshot.footprint_bytes + more,
+        rss_bytes=snapshot.rss_bytes + more,
+        kinds=kinds,
+    )
+
+
+@given(snapshots(), snapshots())
+def test_with_a_layout_whole_kinds_are_explained(before: Snapshot, after: Snapshot) -> None:
+    """Stacks, shared memory and swap are told by the kernel, to the byte."""
+    if before.kinds and after.kinds:
+        ledger = close_ledger(before, after)
+        owners: dict[str, MappingKind] = {"stacks": "stack", "shared-memory": "shared-memory"}
+        for account, kind in owners.items():
+            growth = after.counted_bytes(kind) - before.counted_bytes(kind)
+            assert ledger.accounts[account] == growth
+        assert ledger.accounts["swapped"] == after.swap_bytes - before.swap_bytes
+
+
+@given(BYTES, BYTES, BYTES, BYTES)
+def test_memory_of_malloc_alone_is_never_unexplained(
+    resident_before: int, live_before: int, resident_after: int, live_after: int
+) -> None:
+    """Where the layout tells whose a mapping is, live and free share it without a rest."""
+    before, after = (
+        Snapshot(
+            resident,
+            resident,
+            kinds={"heap": KindUsage(2**41, resident)},
+            allocators=(AllocatorStatistics("malloc", live, kinds=("heap", "arena")),),
+        )
+        for resident, live in ((resident_before, live_before), (resident_after, live_after))
+    )
+    ledger = close_ledger(before, after)
+    assert ledger.unexplained_bytes == 0
+    assert ledger.accounts["malloc-live"] + ledger.accounts["malloc-free"] == ledger.growth_bytes
+
+
+LIMITS = st.builds(
+    Limits,
+    st.one_of(st.none(), st.builds(Sourced, BYTES, st.just("a size"))),
+    st.one_of(st.none(), st.builds(Sourced, st.fractions(0, 1), st.just("a share"))),
+).filter(lambda one: one.max_retained_bytes is not None or one.min_returned is not None)
+
+
+@given(GROWTHS, BYTES, BYTES)
+def test_a_wider_allowance_never_fails_more(retained: int, allowed: int, more: int) -> None:
+    """Raising an allowance never turns returned into retained."""
+    narrow = judge(retained, Allowance(allowed, "narrow"))
+    wide = judge(retained, Allowance(allowed + more, "wide"))
+    assert (narrow, wide) != ("returned", "retained")
+    assert {narrow, wide} <= {"returned", "retained"}
+
+
+@given(GROWTHS, BYTES, BYTES)
+def test_keeping_more_never_passes_more(retained: int, allowed: int, more: int) -> None:
+    """Whoever kept less did not do worse."""
+    limit = Allowance(allowed, "test")
+    assert (judge(retained, limit), judge(retained + more, limit)) != ("retained", "returned")
+
+
+@given(LIMITS, GROWTHS)
+def test_an_allowance_is_never_negative(limits: Limits, peak_growth: int) -> None:
+    """Whatever a window did, giving nothing back to it is never demanded of it."""
+    found = allowance(limits, peak_growth)
+    assert found.allowed_bytes >= 0
+    assert found.origin.startswith(("a size", "a share"))
+
+
+@given(LIMITS, GROWTHS, BYTES)
+def test_a_higher_peak_never_allows_less(limits: Limits, peak_growth: int, more: int) -> None:
+    """A share is of the peak, so that using more never narrows it."""
+    assert (
+        allowance(limits, peak_growth).allowed_bytes
+        <= allowance(limits, peak_growth + more).allowed_bytes
+    )
+
+
+@given(LIMITS, GROWTHS)
+def test_both_limits_must_hold(limits: Limits, peak_growth: int) -> None:
+    """Together they allow what the narrower one alone allows."""
+    alone = [
+        allowance(limit, peak_growth).allowed_bytes
+        for limit in (Limits(limits.max_retained_bytes, None), Limits(None, limits.min_returned))
+        if limit != Limits(None, None)
+    ]
+    assert allowance(limits, peak_growth).allowed_bytes == min(alone)
+
+
+ACCOUNTS = st.dictionaries(
+    st.sampled_from(
+        [
+            "malloc-live",
+            "malloc-free",
+            "python-live",
+            "python-free",
+            "pool-live",
+            "pool-free",
+            "mapped",
+            "stacks",
+            "shared-memory",
+            "swapped",
+        ]
+    ),
+    GROWTHS,
+)
+LEDGERS = st.builds(Ledger, GROWTHS, ACCOUNTS)
+TOPS = st.dictionaries(st.sampled_from(["malloc", "pool"]), BYTES)
+
+
+@given(LEDGERS, LEDGERS, GROWTHS, TOPS)
+def test_causes_share_out_what_accounts_hold(
+    at_gate: Ledger, after_trim: Ledger, in_malloc: int, tops: dict[str, int]
+) -> None:
+    """The largest first; together no more than the accounts that grew, nor less than the growth."""
+    found = find_causes(at_gate, after_trim, python_in_malloc_bytes=in_malloc, returnable=tops)
+    sizes = list(found.shares.values())
+    assert all(size > 0 for size in sizes)
+    assert sizes == sorted(sizes, reverse=True)
+    grown = sum(size for size in at_gate.to_dict().values() if size > 0)
+    assert at_gate.growth_bytes <= sum(sizes) <= grown
+    assert found.shares or at_gate.growth_bytes <= 0
+
+
+@given(LEDGERS, LEDGERS, GROWTHS, TOPS)
+def test_survivors_are_spent_once(
+    at_gate: Ledger, after_trim: Ledger, in_malloc: int, tops: dict[str, int]
+) -> None:
+    """What Python objects hold of malloc is never counted for two allocators."""
+    found = find_causes(at_gate, after_trim, python_in_malloc_bytes=in_malloc, returnable=tops)
+    pooled = max(0, at_gate.accounts.get("python-live", 0))
+    assert found.shares.get("live-python", 0) <= pooled + max(0, in_malloc)
+
+
+@given(LEDGERS, LEDGERS, TOPS)
+def test_the_listed_causes_are_the_first_and_the_large(
+    at_gate: Ledger, after_trim: Ledger, tops: dict[str, int]
+) -> None:
+    """The first cause is always listed, and none of a quarter or less beside it."""
+    found = find_causes(at_gate, after_trim, returnable=tops)
+    whole = sum(found.shares.values())
+    assert found.listed.items() <= found.shares.items()
+    assert not found.shares or found.first in found.listed
+    for slug, size in found.shares.items():
+        listed = slug == found.first or Fraction(size, whole) > Fraction(1, 4)
+        assert (slug in found.listed) == listed
+
+
+@given(LEDGERS, BYTES)
+def test_only_what_a_trim_leaves_is_pinned(at_gate: Ledger, left: int) -> None:
+    """Of one allocator's free memory the rest is held, and both are the whole of it."""
+    free = at_gate.accounts.get("malloc-free", 0)
+    found = find_causes(at_gate, Ledger(left, {"malloc-free": left})).shares
+    if free > 0:
+        assert found.get("pinned-malloc", 0) == min(left, free)
+        assert found.get("held-by-malloc", 0) == free - min(left, free)

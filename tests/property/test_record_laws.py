@@ -1,0 +1,174 @@
+"""Laws of records: on their way, in files, and as text."""
+
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_memreturn import _xdist
+from pytest_memreturn._record import RUNGS, Explanation, Record, SurvivorType, Window
+from pytest_memreturn._snapshot import PeakQuality
+from pytest_memreturn._verdict import Outcome
+from pytest_memreturn.report.json_report import json_report
+from pytest_memreturn.report.message import render_message
+from pytest_memreturn.report.table import render_table, summary_line, unjudged_lines
+
+BYTES = st.integers(0, 2**45)
+GROWTHS = st.integers(-(2**45), 2**45)
+# A surrogate alone is no text that a file or another process could take.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+NAMES = st.one_of(
+    TEXTS, st.from_regex(r"[a-z_/]{1,80}\.py::[a-zA-Z_]{1,20}(\[[a-z-]{1,10}\])?", fullmatch=True)
+)
+# Words that fit in any line, however figures and marks are put around them.
+SHORT = (
+    st.text("abc é\n\t", max_size=60)
+    .map(lambda text: " ".join(word[:15] for word in text.split(" ")))
+    .filter(lambda text: all(len(word) <= 15 for word in text.split()))
+)
+SLUGS = st.sampled_from(
+    [
+        "live-python",
+        "live-native",
+        "held-by-malloc",
+        "pinned-malloc",
+        "pinned-python",
+        "held-by-my-pool",
+        "mapped",
+        "shared-memory",
+        "unexplained",
+        "something-new",
+    ]
+)
+ACCOUNTS = st.sampled_from(["malloc-live", "malloc-free", "python-live", "mapped", "unexplained"])
+
+
+def survivors(names: st.SearchStrategy[str]) -> st.SearchStrategy[SurvivorType]:
+    """Objects of a type of such a name."""
+    return st.builds(SurvivorType, names, st.integers(0, 10**9), BYTES, maybe(names))
+
+
+def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """The values, or nothing."""
+    return st.one_of(st.none(), values)
+
+
+def records(names: st.SearchStrategy[str], *verdicts: Outcome) -> st.SearchStrategy[Record]:
+    """Any record of one of these verdicts, with texts and names of such a kind."""
+    return st.builds(
+        Record,
+        nodeid=names,
+        verdict=st.sampled_from(verdicts),
+        gate=st.sampled_from(["collect", "trim"]),
+        window=st.sampled_from(get_args(Window)),
+        label=maybe(names),
+        location=maybe(names),
+        cause=maybe(SLUGS),
+        causes=maybe(st.dictionaries(SLUGS, BYTES)),
+        retained_bytes=GROWTHS,
+        allowed_bytes=BYTES,
+        reserve_bytes=BYTES,
+        allowed_origin=maybe(names),
+        peak_growth_bytes=maybe(BYTES),
+        peak_quality=maybe(st.sampled_from(get_args(PeakQuality))),
+        returned_ratio=maybe(st.floats(0, 1)),
+        readings=maybe(st.dictionaries(st.sampled_from(RUNGS), maybe(BYTES))),
+        ledger=maybe(st.dictionaries(ACCOUNTS, GROWTHS)),
+        shown=maybe(
+            st.dictionaries(st.sampled_from(["lazy-free", "file", "huge-pages"]), maybe(GROWTHS))
+        ),
+        overhead_seconds=st.floats(0, 1e6),
+        worker=maybe(st.sampled_from(["gw0", "gw11"])),
+        reason=maybe(names),
+        own_outcome=maybe(st.sampled_from(["failed", "skipped", "raised"])),
+        explanation=maybe(
+            st.builds(Explanation, st.lists(survivors(names), max_size=5).map(tuple))
+        ),
+    )
+
+
+ANY = records(NAMES, "returned", "retained", "unjudged")
+WIDTHS = st.integers(20, 200)
+
+
+@given(ANY)
+def test_a_record_comes_back_as_it_was(record: Record) -> None:
+    """As plain data, and as JSON text."""
+    assert Record.from_dict(record.to_dict()) == record
+    assert Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+@given(st.lists(ANY, max_size=5))
+def test_a_report_comes_back_as_it_was(found: list[Record]) -> None:
+    """Every record, in its order; and the summary counts each of them once."""
+    report = json.loads(json_report(found, {}))
+    assert [Record.from_dict(one) for one in report["tests"]] == found
+    summary = report["summary"]
+    assert summary["judged"] == summary["returned"] + summary["retained"]
+    assert summary["judged"] + summary["unjudged"] == len(found)
+
+
+@given(st.lists(ANY, max_size=3))
+def test_records_cross_the_border_between_processes(found: list[Record]) -> None:
+    """As they were, but for the worker, which is known where they arrive."""
+    report = pytest.TestReport("t", ("t", 0, "t"), {}, "passed", None, "call")
+    _xdist.attach(report, found)
+    arrived = _xdist.detach(pytest.TestReport._from_json(report._to_json()))
+    assert [one.to_dict() | {"worker": None} for one in arrived] == [
+        one.to_dict() | {"worker": None} for one in found
+    ]
+
+
+@given(records(SHORT, "retained"), st.integers(70, 200), st.integers(-2, 3))
+def test_a_message_keeps_to_its_width(record: Record, width: int, verbosity: int) -> None:
+    """As long as every word is shorter than a line, so is every line."""
+    for line in render_message(record, width=width, verbosity=verbosity):
+        assert len(line) <= width
+
+
+@given(records(NAMES, "retained"), WIDTHS, st.integers(-2, 3))
+def test_a_message_loses_no_word(record: Record, width: int, verbosity: int) -> None:
+    """At any width the words are the same, and each line is a line."""
+    lines = render_message(record, width=width, verbosity=verbosity)
+    assert all(len(line.splitlines()) == 1 for line in lines)
+    assert (
+        "\n".join(lines).split()
+        == "\n".join(render_message(record, width=100_000, verbosity=verbosity)).split()
+    )
+
+
+@given(st.lists(ANY, max_size=6), WIDTHS)
+def test_a_table_keeps_to_its_width(found: list[Record], width: int) -> None:
+    """A line for each record under one of headings; too wide only where a name has its least."""
+    heading, *rows = [row.text for row in render_table(found, width)]
+    assert len(rows) == len(found)
+    assert heading.endswith("test")
+    column = heading.rindex("test")
+    for row in rows:
+        assert len(row.splitlines()) <= 1
+        assert len(row) <= width or len(row) - column <= 20
+
+
+@given(st.lists(ANY, max_size=6))
+def test_a_table_is_sorted_and_loses_nobody(found: list[Record]) -> None:
+    """Most retained first; what was not judged last, as it came."""
+    rows = list(render_table(found, 200))[1:]
+    figures = [float(row.text.split()[0]) for row in rows if row.verdict != "unjudged"]
+    assert figures == sorted(figures, reverse=True)
+    assert sorted(row.verdict or "" for row in rows) == sorted(one.verdict for one in found)
+    tail = [row.verdict for row in rows][len(figures) :]
+    assert tail == ["unjudged"] * len(tail)
+
+
+@given(st.lists(ANY, max_size=6))
+def test_the_lines_beneath_the_table(found: list[Record]) -> None:
+    """One line of summary, and one for each reading that could not be had."""
+    assert "\n" not in summary_line(found)
+    missing = [one for one in found if one.verdict == "unjudged" and one.own_outcome is None]
+    lines = list(unjudged_lines(found))
+    assert len(lines) == len(missing)
+    assert all(len(line.splitlines()) == 1 for line in lines)

@@ -1,0 +1,312 @@
+"""What allocators say of themselves, on literal texts."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections import namedtuple
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from pytest_memreturn._snapshot import AllocatorStatistics
+from pytest_memreturn.probes import _memstream, allocator_probes, glibc, pymalloc
+from pytest_memreturn.probes._memstream import printed_by
+from pytest_memreturn.probes.glibc import GlibcProbe, parse_thread_tops
+from pytest_memreturn.probes.pymalloc import PymallocProbe, parse_statistics
+
+# The end of what CPython 3.13 prints; the counts by size class before it don't matter.
+PYMALLOC = b"""\
+class   size   num pools   blocks in use  avail blocks
+-----   ----   ---------   -------------  ------------
+    0     16           2            1521           523
+   31    512           3              69            24
+
+# arenas allocated total           =                    5
+# arenas reclaimed                 =                    1
+# arenas highwater mark            =                    5
+# arenas allocated current         =                    4
+4 arenas * 1048576 bytes/arena     =            4,194,304
+
+# bytes in allocated blocks        =            3,473,824
+# bytes in available blocks        =              276,864
+23 unused pools * 16384 bytes      =              376,832
+# bytes lost to pool headers       =               14,016
+# bytes lost to quantization       =               19,424
+# bytes lost to arena alignment    =               33,344
+Total                              =            4,194,304
+"""
+
+
+def test_pymalloc_says_what_is_live_and_what_it_holds() -> None:
+    """Blocks handed out against arenas, of which it keeps two whatever the program does."""
+    assert parse_statistics(PYMALLOC) == AllocatorStatistics(
+        "python", live_bytes=3_473_824, held_bytes=4 * 1_048_576, reserve_bytes=2 * 1_048_576
+    )
+
+
+def test_arenas_may_be_smaller() -> None:
+    """Without huge arenas one is 256 KiB: the text says it."""
+    text = PYMALLOC.replace(b"4 arenas * 1048576", b"12 arenas * 262144")
+    found = parse_statistics(text)
+    assert found is not None
+    assert (found.held_bytes, found.reserve_bytes) == (12 * 262_144, 2 * 262_144)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"mimalloc: nothing to say\n", id="another allocator"),
+        pytest.param(PYMALLOC.replace(b"4 arenas *", b"0 arenas *"), id="no arena"),
+        pytest.param(PYMALLOC.replace(b"arenas *", b"regions *"), id="other words for arenas"),
+        pytest.param(PYMALLOC.replace(b"allocated blocks", b"blocks"), id="other words for blocks"),
+    ],
+)
+def test_pymalloc_that_is_not_in_use_says_nothing(text: bytes) -> None:
+    """Nothing is better than figures that mean something else."""
+    assert parse_statistics(text) is None
+
+
+# Shortened from glibc 2.36: the main arena, an arena with bins, one with fast bins, an empty one.
+MALLOC_INFO = b"""\
+<malloc version="1">
+<heap nr="0">
+<sizes>
+  <size from="33" to="33" total="66" count="2"/>
+  <unsorted from="8273" to="8273" total="8273" count="1"/>
+</sizes>
+<total type="fast" count="0" size="0"/>
+<total type="rest" count="4" size="50008339"/>
+<system type="current" size="60000000"/>
+<system type="max" size="60000000"/>
+<aspace type="total" size="60000000"/>
+<aspace type="mprotect" size="60000000"/>
+</heap>
+<heap nr="1">
+<sizes>
+  <size from="145" to="145" total="290" count="2"/>
+  <size from="1361" to="1393" total="2754" count="2"/>
+  <unsorted from="17" to="40000" total="40017" count="3"/>
+</sizes>
+<total type="fast" count="0" size="0"/>
+<total type="rest" count="8" size="1043061"/>
+<system type="current" size="2048000"/>
+<system type="max" size="2048000"/>
+<aspace type="total" size="2048000"/>
+<aspace type="mprotect" size="2048000"/>
+<aspace type="subheaps" size="1"/>
+</heap>
+<heap nr="2">
+<sizes>
+  <size from="17" to="32" total="96" count="3"/>
+  <size from="145" to="145" total="290" count="2"/>
+</sizes>
+<total type="fast" count="3" size="96"/>
+<total type="rest" count="3" size="5290"/>
+<system type="current" size="135168"/>
+<system type="max" size="135168"/>
+<aspace type="total" size="135168"/>
+<aspace type="mprotect" size="135168"/>
+<aspace type="subheaps" size="1"/>
+</heap>
+<heap nr="3">
+<sizes>
+</sizes>
+<total type="fast" count="0" size="0"/>
+<total type="rest" count="1" size="700"/>
+<system type="current" size="135168"/>
+<system type="max" size="135168"/>
+<aspace type="total" size="135168"/>
+<aspace type="mprotect" size="135168"/>
+<aspace type="subheaps" size="1"/>
+</heap>
+<total type="fast" count="3" size="96"/>
+<total type="rest" count="16" size="51057390"/>
+<total type="mmap" count="3" size="610304"/>
+<system type="current" size="62318336"/>
+<system type="max" size="62318336"/>
+<aspace type="total" size="62318336"/>
+<aspace type="mprotect" size="62318336"/>
+</malloc>
+"""
+
+
+def test_the_tops_of_thread_arenas_are_what_no_bin_lists() -> None:
+    """Free bytes of each arena less those in its bins; the main arena's top is not among them."""
+    assert parse_thread_tops(MALLOC_INFO) == 1_000_000 + 5_000 + 700
+
+
+def test_a_process_without_threads_has_no_such_tops() -> None:
+    """The main arena alone."""
+    assert parse_thread_tops(MALLOC_INFO[: MALLOC_INFO.index(b'<heap nr="1">')]) == 0
+
+
+@pytest.mark.parametrize("total", [b"rest", b"fast"])
+def test_an_arena_without_its_totals_is_left_out(total: bytes) -> None:
+    """A text that is not as expected gives less, and never an error."""
+    start = MALLOC_INFO.index(b'<heap nr="2">')
+    text = MALLOC_INFO[:start] + MALLOC_INFO[start:].replace(b'type="' + total, b'type="x', 1)
+    assert parse_thread_tops(text) == 1_000_000 + 700
+
+
+def test_bins_that_hold_more_than_is_free_take_nothing_away() -> None:
+    """Another thread may have freed between two lines of the text."""
+    text = MALLOC_INFO.replace(b'size="5290"', b'size="100"')
+    assert parse_thread_tops(text) == 1_000_000 + 700
+
+
+def test_a_text_of_something_else_has_no_tops() -> None:
+    """Neither has none."""
+    assert parse_thread_tops(b"") == 0
+    assert parse_thread_tops(b"<jemalloc/>") == 0
+
+
+@pytest.fixture
+def _library_anew() -> Iterator[None]:
+    """The C library is looked at anew in the test, and after it."""
+    _memstream._library.cache_clear()
+    yield
+    _memstream._library.cache_clear()
+
+
+Heap = namedtuple("Heap", ["heap_used", "mmap_used"])  # noqa: PYI024 - as psutil gives it
+
+
+@pytest.fixture
+def information(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A glibc whose statistics are the texts above."""
+    monkeypatch.setattr(glibc, "_malloc_info_function", lambda: lambda _stream: None)
+    monkeypatch.setattr(glibc, "printed_by", lambda _function: MALLOC_INFO)
+    monkeypatch.setattr(psutil, "heap_info", lambda: Heap(5_000_000, 610_304), raising=False)
+
+
+@pytest.mark.usefixtures("information")
+def test_glibc_says_what_is_live_and_what_no_trim_returns() -> None:
+    """Live blocks in heaps, live blocks of their own, and the tops of thread arenas."""
+    assert GlibcProbe().statistics() == AllocatorStatistics(
+        "malloc",
+        live_bytes=5_000_000,
+        kinds=("heap", "arena"),
+        own_mapping_live_bytes=610_304,
+        thread_top_bytes=1_005_700,
+    )
+
+
+@pytest.mark.usefixtures("information")
+def test_a_malloc_that_is_not_in_use_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another malloc loaded in its place, glibc's has handed out nothing at all."""
+    monkeypatch.setattr(psutil, "heap_info", lambda: Heap(0, 0))
+    assert GlibcProbe().statistics() is None
+
+
+@pytest.mark.usefixtures("information")
+@pytest.mark.parametrize("used", [Heap(0, 1), Heap(1, 0)])
+def test_a_malloc_with_one_block_is_in_use(used: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little it has handed out."""
+    monkeypatch.setattr(psutil, "heap_info", lambda: used)
+    assert GlibcProbe().statistics() is not None
+
+
+@pytest.mark.usefixtures("information")
+def test_without_its_details_glibc_still_says_what_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No text, no tops."""
+    monkeypatch.setattr(glibc, "printed_by", lambda _function: None)
+    found = GlibcProbe().statistics()
+    assert found is not None
+    assert (found.live_bytes, found.thread_top_bytes) == (5_000_000, 0)
+
+
+class Library:
+    """A C library with these functions and no others."""
+
+    def __init__(self, *names: str) -> None:
+        for name in names:
+            setattr(self, name, ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0))
+
+
+@pytest.mark.parametrize("library", [Library(), Library("malloc_info")])
+def test_another_c_library_is_not_asked(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Musl and macOS have no such statistics."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: library)
+    assert GlibcProbe().statistics() is None
+
+
+@pytest.mark.usefixtures("_library_anew")
+def test_on_windows_no_c_library_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none under that name."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: pytest.fail("it was looked for"))
+    assert GlibcProbe().statistics() is None
+    assert PymallocProbe().statistics() is None
+
+
+def test_a_psutil_without_heap_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is built without it where the C library lacks what it needs."""
+    monkeypatch.delattr(psutil, "heap_info", raising=False)
+    assert GlibcProbe().statistics() is None
+
+
+def test_pymalloc_s_text_is_what_the_interpreter_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe adds nothing to it."""
+    monkeypatch.setattr(pymalloc, "printed_by", lambda _function: PYMALLOC)
+    assert PymallocProbe().statistics() == parse_statistics(PYMALLOC)
+    monkeypatch.setattr(pymalloc, "printed_by", lambda _function: None)
+    assert PymallocProbe().statistics() is None
+
+
+def test_an_interpreter_that_exports_no_statistics_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As other implementations of Python."""
+    monkeypatch.setattr(ctypes, "pythonapi", Library())
+    assert PymallocProbe().statistics() is None
+
+
+def test_the_texts_of_this_process_are_understood() -> None:
+    """Whatever C library and interpreter run this, their own text is read without surprise."""
+    for probe in allocator_probes():
+        found = probe.statistics()
+        if found is not None:
+            assert found.name == probe.name
+            assert found.live_bytes > 0
+            assert found.held_bytes is None or found.held_bytes >= found.live_bytes
+    assert [probe.name for probe in allocator_probes()] == ["malloc", "python"]
+
+
+def test_what_a_function_prints_is_caught() -> None:
+    """All of it, without a file, and nothing of an earlier time."""
+    libc = ctypes.CDLL(None)
+
+    def twice(stream: ctypes.c_void_p) -> object:
+        libc.fputs(b"memory " * 5000, stream)
+        return libc.fputs(b"returned", stream)
+
+    assert printed_by(twice) == b"memory " * 5000 + b"returned"
+    assert printed_by(lambda _stream: None) == b""
+
+
+def test_a_function_that_raises_leaves_nothing_behind() -> None:
+    """The stream is closed, and the error is passed on."""
+
+    def raising(_stream: ctypes.c_void_p) -> object:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        printed_by(raising)
+
+
+@pytest.mark.usefixtures("_library_anew")
+def test_without_posix_streams_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no memory streams."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: Library())
+    assert printed_by(lambda _stream: None) is None
+
+
+@pytest.mark.usefixtures("_library_anew")
+def test_without_memory_for_a_stream_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening a stream may fail like any allocation."""
+    library = Library("open_memstream", "fclose", "free")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: library)
+    assert printed_by(lambda _stream: pytest.fail("there is no stream")) is None

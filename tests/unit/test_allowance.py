@@ -1,0 +1,79 @@
+"""What may stay, and where that number came from."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from pytest_memreturn._allowance import SHARE_FLOOR_BYTES, Allowance, allowance
+from pytest_memreturn._settings import Limits, Sourced
+from pytest_memreturn._sizes import KIB, MIB
+
+
+def limits(max_retained_bytes: int | None = None, share: Fraction | None = None) -> Limits:
+    """Limits whose origins say which is which."""
+    return Limits(
+        None if max_retained_bytes is None else Sourced(max_retained_bytes, "a size"),
+        None if share is None else Sourced(share, "a share"),
+    )
+
+
+@pytest.mark.parametrize("peak_growth_bytes", [0, 1, 100 * MIB])
+@pytest.mark.parametrize("size_bytes", [0, 1, 10 * KIB, 2 * MIB])
+def test_a_size_is_allowed_as_it_is(size_bytes: int, peak_growth_bytes: int) -> None:
+    """The peak does not matter, and no floor is under it: zero means exactly zero."""
+    assert allowance(limits(size_bytes), peak_growth_bytes) == Allowance(size_bytes, "a size")
+
+
+@pytest.mark.parametrize(
+    ("share", "peak_growth_bytes", "allowed_bytes", "percent"),
+    [
+        (Fraction(19, 20), 100 * MIB, 5 * MIB, "95"),
+        (Fraction(0), 100 * MIB, 100 * MIB, "0"),
+        (Fraction(995, 1000), 200 * MIB, MIB, "99.5"),
+        (Fraction(1, 2), 2 * SHARE_FLOOR_BYTES + 3, SHARE_FLOOR_BYTES + 1, "50"),
+        (Fraction(1, 2), 2 * SHARE_FLOOR_BYTES, SHARE_FLOOR_BYTES, "50"),
+    ],
+)
+def test_a_share_of_the_peak_growth_may_stay(
+    share: Fraction, peak_growth_bytes: int, allowed_bytes: int, percent: str
+) -> None:
+    """It is what need not come back, rounded down to whole bytes."""
+    found = allowance(limits(share=share), peak_growth_bytes)
+    assert found == Allowance(allowed_bytes, f"a share: {percent} % of the peak growth returned")
+
+
+@pytest.mark.parametrize(
+    ("share", "peak_growth_bytes", "percent"),
+    [
+        (Fraction(1), 100 * MIB, "100"),
+        (Fraction(1, 2), 2 * SHARE_FLOOR_BYTES - 2, "50"),
+        (Fraction(1, 2), 0, "50"),
+        (Fraction(0), -5 * MIB, "0"),
+    ],
+)
+def test_a_share_is_never_finer_than_the_readings(
+    share: Fraction, peak_growth_bytes: int, percent: str
+) -> None:
+    """Less than their noise cannot be asked for, and the origin says that this is what counted."""
+    found = allowance(limits(share=share), peak_growth_bytes)
+    assert found.allowed_bytes == SHARE_FLOOR_BYTES == 64 * KIB
+    assert found.origin == (
+        f"a share: {percent} % of the peak growth returned, and never less than 64.0 KiB"
+    )
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "allowed_bytes", "origin"),
+    [
+        (MIB, MIB, "a size"),
+        (9 * MIB, 5 * MIB, "a share: 95 % of the peak growth returned"),
+    ],
+)
+def test_of_a_size_and_a_share_the_narrower_counts(
+    size_bytes: int, allowed_bytes: int, origin: str
+) -> None:
+    """Both must hold, so the message names the one that allows less."""
+    found = allowance(limits(size_bytes, Fraction(19, 20)), 100 * MIB)
+    assert found == Allowance(allowed_bytes, origin)

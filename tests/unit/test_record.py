@@ -1,0 +1,124 @@
+"""Records on their way to another process and into files."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_memreturn._errors import (
+    InvalidSettingError,
+    MemoryNotReturnedWarning,
+    MemreturnWarning,
+    ReadingUnavailableError,
+    UnjudgedWarning,
+)
+from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
+from pytest_memreturn._record import Explanation, Record, SurvivorType
+
+FULL = Record(
+    nodeid="tests/test_x.py::test_x",
+    verdict="retained",
+    gate="collect",
+    label="block 1",
+    location="tests/test_x.py:7",
+    window="call",
+    cause="live-python",
+    causes={"live-python": 9},
+    retained_bytes=10,
+    allowed_bytes=5,
+    allowed_origin="default",
+    reserve_bytes=2,
+    peak_growth_bytes=20,
+    peak_quality="exact",
+    returned_ratio=0.5,
+    readings={"baseline": 1, "end": 12, "collect": 11, "trim": None},
+    ledger={"python-live": 9, "unexplained": 1},
+    shown={"lazy-free": 0, "file": None, "huge-pages": 2},
+    overhead_seconds=0.25,
+    worker="gw0",
+    reason=None,
+    own_outcome=None,
+    explanation=Explanation(
+        (SurvivorType("dict", 3, 9, chain="list app.CACHE"), SurvivorType("str", 1, 1))
+    ),
+)
+BARE = Record("tests/test_x.py::test_y", "unjudged", "trim", reason="cannot read")
+
+
+@pytest.mark.parametrize("record", [FULL, BARE])
+def test_a_record_comes_back_as_it_was(record: Record) -> None:
+    """To plain data and back is the same record, also by way of JSON."""
+    assert Record.from_dict(record.to_dict()) == record
+    assert Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_plain_data_has_the_keys_of_the_report() -> None:
+    """Every key is there, also where nothing was read."""
+    assert BARE.to_dict().keys() == FULL.to_dict().keys()
+    assert {key: value for key, value in BARE.to_dict().items() if value is not None} == {
+        "nodeid": "tests/test_x.py::test_y",
+        "verdict": "unjudged",
+        "gate": "trim",
+        "window": "call",
+        "reserve_bytes": 0,
+        "overhead_seconds": 0.0,
+        "reason": "cannot read",
+    }
+    assert FULL.to_dict()["explanation"] == {
+        "survivors": (
+            {"type": "dict", "count": 3, "bytes": 9, "chain": "list app.CACHE"},
+            {"type": "str", "count": 1, "bytes": 1, "chain": None},
+        )
+    }
+
+
+def test_keys_of_a_newer_report_are_passed_over() -> None:
+    """A report may gain keys on every level, and an older reader still reads it."""
+    data = json.loads(json.dumps(FULL.to_dict()))
+    data["colour"] = "red"
+    data["explanation"]["heap"] = {"regions": []}
+    data["explanation"]["survivors"][0]["address"] = 1
+    assert Record.from_dict(data) == FULL
+
+
+def test_keys_of_an_older_report_may_be_missing() -> None:
+    """What an older writer did not know is as if it had not been read."""
+    data = {"nodeid": "x", "verdict": "retained", "gate": "trim", "explanation": {}}
+    assert Record.from_dict(data) == Record("x", "retained", "trim", explanation=Explanation())
+
+
+@pytest.mark.parametrize(
+    ("failure", "slug"),
+    [(MemoryNotReturned, "memory-not-returned"), (Unjudged, "unjudged")],
+)
+def test_a_verdict_that_fails_carries_its_record(failure: type[VerdictFailure], slug: str) -> None:
+    """It is an assertion that failed, with the readings to look at."""
+    raised = failure("kept 10 B", FULL)
+    assert isinstance(raised, AssertionError)
+    assert str(raised) == "kept 10 B"
+    assert raised.record is FULL
+    assert raised.slug == slug
+
+
+def test_every_error_and_warning_has_a_slug_of_its_own() -> None:
+    """The docs explain messages by slug, so a slug means one thing."""
+    slugs = [
+        InvalidSettingError.slug,
+        ReadingUnavailableError.slug,
+        VerdictFailure.slug,
+        MemoryNotReturned.slug,
+        Unjudged.slug,
+        MemreturnWarning.slug,
+    ]
+    assert len(set(slugs)) == len(slugs)
+    # A warning is what the failure of the same name says in another mode.
+    assert MemoryNotReturnedWarning.slug == MemoryNotReturned.slug
+    assert UnjudgedWarning.slug == Unjudged.slug
+
+
+def test_one_filter_covers_every_warning() -> None:
+    """All warnings have one base."""
+    assert issubclass(MemoryNotReturnedWarning, MemreturnWarning)
+    assert issubclass(UnjudgedWarning, MemreturnWarning)
+    assert issubclass(MemreturnWarning, UserWarning)

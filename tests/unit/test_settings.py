@@ -1,0 +1,236 @@
+"""Settings by precedence, each with its origin."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from pytest_memreturn._errors import InvalidSettingError
+from pytest_memreturn._settings import (
+    DEFAULT_MAX_RETAINED_BYTES,
+    DEFAULTS,
+    Limits,
+    Settings,
+    Source,
+    Sourced,
+    check,
+    parse_share,
+    resolve,
+)
+from pytest_memreturn._sizes import MIB
+
+
+def marker(origin: str = "marker", **values: object) -> Source:
+    """A checked source written at the test itself."""
+    return check(Source(origin, values, is_marker=True))
+
+
+def run(origin: str, **values: object) -> Source:
+    """A checked source that holds for the whole run."""
+    return check(Source(origin, values))
+
+
+def test_without_any_source_the_defaults_hold() -> None:
+    """Nothing is judged unless asked for; 2 MiB may stay, judged after gc; a verdict fails."""
+    assert resolve([]) == Settings(
+        enabled=Sourced(value=False, origin="default"),
+        limits=Limits(Sourced(DEFAULT_MAX_RETAINED_BYTES, "default"), None),
+        gate=Sourced("collect", "default"),
+        mode=Sourced("fail", "default"),
+        strict=Sourced(value=False, origin="default"),
+    )
+    assert DEFAULT_MAX_RETAINED_BYTES == 2 * MIB
+
+
+def test_the_defaults_are_in_the_form_of_checked_values() -> None:
+    """The defaults pass their own check and stay as they are."""
+    assert check(DEFAULTS) == DEFAULTS
+
+
+SOURCES = [
+    marker("function", trim=True),
+    marker("class", max_retained="1 MiB", trim=False),
+    run("command line", max_retained="5 MiB", mode="warn"),
+    run("ini", max_retained="7 MiB", mode="off", strict=True, enabled=True),
+]
+
+
+def test_the_closest_source_wins_keyword_by_keyword() -> None:
+    """Each setting comes from the closest source that has it, and knows which one that was."""
+    assert resolve(SOURCES) == Settings(
+        enabled=Sourced(value=True, origin="ini"),
+        limits=Limits(Sourced(MIB, "class"), None),
+        gate=Sourced("trim", "function"),
+        mode=Sourced("warn", "command line"),
+        strict=Sourced(value=True, origin="ini"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("keyword", "close", "far", "default"),
+    [
+        ("enabled", True, False, False),
+        ("enabled", False, True, False),
+        ("mode", "warn", "off", "fail"),
+        ("strict", True, False, False),
+        ("strict", False, True, False),
+    ],
+)
+def test_precedence_of_a_plain_setting(
+    keyword: str, close: object, far: object, default: object
+) -> None:
+    """A value that is given closer wins over one further away, even when it equals the default."""
+    closer, further = run("closer", **{keyword: close}), run("further", **{keyword: far})
+    assert getattr(resolve([closer, further]), keyword) == Sourced(close, "closer")
+    assert getattr(resolve([further]), keyword) == Sourced(far, "further")
+    assert getattr(resolve([]), keyword) == Sourced(default, "default")
+
+
+@pytest.mark.parametrize(("trim", "gate"), [(True, "trim"), (False, "collect")])
+def test_trim_chooses_the_gate(trim: object, gate: str) -> None:
+    """``trim`` is written as a boolean and read as the rung at which the verdict is taken."""
+    assert resolve([run("ini", trim=trim)]).gate == Sourced(gate, "ini")
+
+
+def test_none_leaves_the_setting_to_the_next_source() -> None:
+    """An option that was not given does not hide the one behind it."""
+    given = [run("command line", max_retained=None, enabled=None), run("ini", max_retained=7)]
+    assert resolve(given).limits.max_retained_bytes == Sourced(7, "ini")
+    assert check(Source("command line", {"max_retained": None})).values == {}
+
+
+def test_a_share_at_the_test_replaces_a_size_from_further_away() -> None:
+    """Neither the default nor the run's allowance narrows a test that chose a share."""
+    found = resolve([marker(min_returned="95%"), run("ini", max_retained=0)])
+    assert found.limits == Limits(None, Sourced(Fraction(19, 20), "marker"))
+
+
+def test_a_size_and_a_share_at_the_test_both_hold() -> None:
+    """They may even stand on different marks of the same test."""
+    found = resolve([marker("function", min_returned="95%"), marker("class", max_retained=1)])
+    assert found.limits == Limits(Sourced(1, "class"), Sourced(Fraction(19, 20), "function"))
+
+
+def test_the_closest_share_wins() -> None:
+    """The share of the function holds, not that of its class."""
+    found = resolve([marker("function", min_returned="80%"), marker("class", min_returned="95%")])
+    assert found.limits.min_returned == Sourced(Fraction(4, 5), "function")
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("0%", Fraction(0)),
+        ("95%", Fraction(19, 20)),
+        ("95 %", Fraction(19, 20)),
+        (" 95% ", Fraction(19, 20)),
+        ("99.9%", Fraction(999, 1000)),
+        ("100%", Fraction(1)),
+    ],
+)
+def test_a_share_is_a_percentage(text: str, share: Fraction) -> None:
+    """A percentage from 0 % to 100 %, exactly."""
+    assert parse_share(text) == share
+
+
+FORM = "is not a share: write a percentage as text, such as '95%'"
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (95, FORM),
+        (0.95, FORM),
+        ("0.95", FORM),
+        ("95", FORM),
+        ("", FORM),
+        (True, FORM),
+        (b"95%", FORM),
+        ("%", "is not a percentage"),
+        (".%", "is not a percentage"),
+        ("-5%", "is not a percentage"),
+        ("+5%", "is not a percentage"),
+        ("1/2%", "is not a percentage"),
+        ("1e1%", "is not a percentage"),
+        ("1.2.3%", "is not a percentage"),
+        ("95%%", "is not a percentage"),
+        ("٩٥%", "is not a percentage"),
+        ("nan%", "is not a percentage"),
+        ("100.1%", "is above 100 %"),
+        ("101%", "is above 100 %"),
+    ],
+)
+def test_what_is_no_percentage_is_refused(value: object, problem: str) -> None:
+    """The error begins with the value."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
+        parse_share(value)
+    assert str(caught.value) == f"{value!r} {problem}"
+
+
+def test_a_share_of_thousands_of_digits_is_refused_by_its_value() -> None:
+    """A number beyond what Python turns into an integer is a wrong value like any other."""
+    value = "9" * 5000 + "%"
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
+        parse_share(value)
+    assert str(caught.value).startswith(f"{value!r} is ")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "problem"),
+    [
+        ("enabled", 1, "1 is not True or False"),
+        ("enabled", "yes", "'yes' is not True or False"),
+        ("trim", 0, "0 is not True or False"),
+        ("strict", "false", "'false' is not True or False"),
+        ("mode", "Fail", "'Fail' is not one of fail, warn, off"),
+        ("mode", ["fail"], "['fail'] is not one of fail, warn, off"),
+        ("max_retained", -1, "-1 is negative: a size is 0 or more bytes"),
+        (
+            "max_retained",
+            "lots",
+            "'lots' is not a size: write whole bytes, or a number and a unit such as '10 MiB'",
+        ),
+        ("min_returned", "101%", "'101%' is above 100 %"),
+    ],
+)
+def test_a_wrong_value_names_origin_setting_and_value(
+    keyword: str, value: object, problem: str
+) -> None:
+    """The error says who wrote what where, with nothing of its making behind it."""
+    with pytest.raises(InvalidSettingError) as caught:
+        check(Source("ini option x", {keyword: value}))
+    assert str(caught.value) == f"ini option x: {keyword}: {problem}"
+    assert (caught.value.origin, caught.value.setting, caught.value.problem) == (
+        "ini option x",
+        keyword,
+        problem,
+    )
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("keyword", ["mode", "strict", "max_retaind"])
+@pytest.mark.parametrize("value", [True, None])
+def test_a_marker_takes_no_other_keyword(keyword: str, value: object) -> None:
+    """A slip in a keyword is an error that lists what there is, whatever its value."""
+    with pytest.raises(InvalidSettingError) as caught:
+        marker("marker on test_x", **{keyword: value})
+    head = f"marker on test_x: {keyword}: unknown keyword; returns_memory takes "
+    assert str(caught.value).startswith(head + "max_retained, min_returned, trim")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"max_retained": "1 MiB"},
+        {"min_returned": "1%"},
+        {"trim": True},
+        {"enabled": False},
+    ],
+)
+def test_a_marker_takes_what_concerns_one_test(values: dict[str, object]) -> None:
+    """The keywords of the marker are accepted, and the source remembers that it is one."""
+    found = marker("marker on test_x", **values)
+    assert found.origin == "marker on test_x"
+    assert found.is_marker
+    assert found.values.keys() == values.keys()

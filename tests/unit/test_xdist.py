@@ -1,0 +1,64 @@
+"""Records across the border between processes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from pytest_memreturn import _xdist
+from pytest_memreturn._record import Explanation, Record, SurvivorType
+
+RECORD = Record(
+    "t.py::test_x",
+    "retained",
+    "collect",
+    retained_bytes=5,
+    readings={"baseline": 1, "end": None},
+    explanation=Explanation((SurvivorType("dict", 3, 9),)),
+)
+OTHER = Record("t.py::test_x", "unjudged", "collect", label="block 1", reason="gone")
+
+
+def report() -> pytest.TestReport:
+    """The report of a test that passed."""
+    return pytest.TestReport("t.py::test_x", ("t.py", 0, "test_x"), {}, "passed", None, "call")
+
+
+def test_records_ride_on_a_report() -> None:
+    """They come off as they were put on, in their order."""
+    carrier = report()
+    _xdist.attach(carrier, [RECORD, OTHER])
+    assert _xdist.detach(carrier) == [RECORD, OTHER]
+
+
+def test_a_report_without_records_has_none() -> None:
+    """As of a run whose worker does not have the plugin."""
+    assert _xdist.detach(report()) == []
+
+
+def test_records_survive_the_way_to_another_process() -> None:
+    """A report is sent as plain data, and made anew on the other side."""
+    carrier = report()
+    _xdist.attach(carrier, [RECORD, OTHER])
+    arrived = pytest.TestReport._from_json(json.loads(json.dumps(carrier._to_json())))
+    assert _xdist.detach(arrived) == [RECORD, OTHER]
+
+
+def test_the_controller_learns_the_worker() -> None:
+    """From what pytest-xdist says of a report that reached it."""
+    carrier = report()
+    _xdist.attach(carrier, [RECORD])
+    carrier.__dict__["node"] = SimpleNamespace(gateway=SimpleNamespace(id="gw1"))
+    assert _xdist.detach(carrier) == [replace(RECORD, worker="gw1")]
+
+
+@pytest.mark.parametrize(
+    ("config", "is_worker"), [(SimpleNamespace(), False), (SimpleNamespace(workerinput={}), True)]
+)
+def test_a_worker_is_told_by_its_config(config: object, *, is_worker: bool) -> None:
+    """Only a worker of pytest-xdist has been given input by a controller."""
+    assert _xdist.is_worker(cast("pytest.Config", config)) == is_worker
