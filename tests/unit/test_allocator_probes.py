@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import sys
 from collections import namedtuple
 from collections.abc import Iterator
@@ -273,6 +274,15 @@ def test_the_texts_of_this_process_are_understood() -> None:
             assert found.live_bytes > 0
             assert found.held_bytes is None or found.held_bytes >= found.live_bytes
     assert [probe.name for probe in allocator_probes()] == ["malloc", "python"]
+
+
+def test_the_text_of_this_process_s_malloc_is_had() -> None:
+    """Where the C library is glibc, its details come as XML; elsewhere nobody asks for them."""
+    is_glibc = platform.libc_ver()[0] == "glibc" and hasattr(psutil, "heap_info")
+    function = glibc._malloc_info_function()
+    assert (function is not None) == is_glibc
+    if function is not None:
+        assert (printed_by(function) or b"").startswith(b'<malloc version="1">')
 
 
 def test_what_a_function_prints_is_caught() -> None:

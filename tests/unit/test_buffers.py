@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pytest_memreturn.probes._buffers import ReusableBuffers, Text
+from pytest_memreturn.probes._files import read_small, write_small
 
 SIZE = 8192
 
@@ -100,6 +102,15 @@ def test_a_larger_loan_makes_all_larger(buffers: ReusableBuffers) -> None:
     assert {len(one.buffer) for one in held} == {4 * SIZE}
 
 
+@pytest.mark.parametrize(
+    ("length", "size_bytes"),
+    [(SIZE, SIZE), (SIZE + 1, 2 * SIZE), (2 * SIZE, 2 * SIZE), (2 * SIZE + 1, 4 * SIZE)],
+)
+def test_buffers_grow_by_doubling(length: int, size_bytes: int, buffers: ReusableBuffers) -> None:
+    """As often as is needed, and no further."""
+    assert len(buffers.lend(length).buffer) == size_bytes
+
+
 def test_reserving_what_is_there_makes_nothing(buffers: ReusableBuffers) -> None:
     """It is asked before every window."""
     buffers.reserve(2)
@@ -118,3 +129,51 @@ def test_a_file_that_cannot_be_read_costs_no_buffer(
         with pytest.raises(problem):
             buffers.read(str(path))
     assert buffers.made == 1
+
+
+def test_a_small_file_is_read_at_once(tmp_path: Path) -> None:
+    """Up to 16 KiB, which is more than any of the kernel's status files has."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 16 * 1024 + b"y")
+    assert read_small(str(path)) == b"x" * 16 * 1024
+
+
+def test_a_small_file_is_written_at_once(tmp_path: Path) -> None:
+    """And not made: the kernel's files are there or they are not."""
+    path = tmp_path / "file"
+    with pytest.raises(FileNotFoundError):
+        write_small(str(path), b"5")
+    path.write_bytes(b"")
+    write_small(str(path), b"5")
+    assert path.read_bytes() == b"5"
+
+
+def test_readings_leave_no_descriptor_open(tmp_path: Path, buffers: ReusableBuffers) -> None:
+    """A run of ten thousand tests reads some ten thousand times."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100)
+
+    def lowest_free() -> int:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.close(descriptor)
+        return descriptor
+
+    before = lowest_free()
+    read_small(str(path))
+    write_small(str(path), b"y")
+    buffers.read(str(path))
+    assert lowest_free() == before
+
+
+def test_a_test_that_replaces_what_reads_does_not_reach_the_readings(
+    tmp_path: Path, buffers: ReusableBuffers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not have put it back when its window closes."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100)
+    for name in ("open", "close", "read", "readv", "write"):
+        monkeypatch.delattr(os, name)
+    small, whole = read_small(str(path)), buffers.read(str(path))
+    write_small(str(path), b"y")
+    monkeypatch.undo()
+    assert small == content(whole) == b"x" * 100

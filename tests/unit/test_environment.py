@@ -73,6 +73,14 @@ def test_a_kernel_without_huge_pages(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert environment("linux", [])["huge_pages"] is None
 
 
+def test_versions_are_those_of_the_packages_that_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pytest, what reads for us, and this package."""
+    monkeypatch.setattr(importlib.metadata, "version", "version of {}".format)
+    assert environment("linux", [])["versions"] == {
+        name: f"version of {name}" for name in ("pytest", "psutil", "pluggy", "pytest-memreturn")
+    }
+
+
 def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """As this one, when it is run from its source tree."""
 

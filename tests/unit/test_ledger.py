@@ -217,6 +217,11 @@ USUAL = Process()
             id="without new address space: room of old arenas at most, and the rest is open",
         ),
         pytest.param(
+            replace(USUAL, anonymous=50, anonymous_space=40, malloc_own=10),
+            {"malloc-live": 10, "unexplained": 18, "python-free": 2},
+            id="the space of a large block is the block's, and of nobody else",
+        ),
+        pytest.param(
             replace(USUAL, anonymous=15, anonymous_space=25),
             {"mapped": -5},
             id="somebody else's mapping went away",
@@ -298,6 +303,16 @@ def test_a_large_block_may_go_while_a_pool_comes() -> None:
         "python-live": 9,
         "python-free": 1,
         "malloc-live": -50,
+    }
+
+
+def test_room_that_became_resident_is_spent_once() -> None:
+    """Two allocators may have had room that nothing was written to; each byte is one's."""
+    before = replace(USUAL, others=(other(10, 12),))
+    after = replace(before, anonymous=23)
+    assert moved(close_ledger(before.snapshot(), after.snapshot())) == {
+        "pool-free": 2,
+        "python-free": 1,
     }
 
 

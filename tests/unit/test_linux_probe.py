@@ -80,10 +80,6 @@ def procfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Procfs:
     monkeypatch.setattr(linux, "_SMAPS", str(found.smaps))
     monkeypatch.setattr(linux, "_CLEAR_REFS", str(found.clear_refs))
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    sysconf = os.sysconf
-    monkeypatch.setattr(
-        os, "sysconf", lambda name: 4096 if name == "SC_PAGESIZE" else sysconf(name)
-    )
     return found
 
 
@@ -92,7 +88,7 @@ def test_counters_come_from_status(procfs: Procfs) -> None:
     del procfs
     # Three threads may keep 64 pages each to themselves, on each of four counters.
     assert LinuxProbe().counters() == Counters(
-        (30_000 + 1000 + 200 + 2048) * KIB, 40_000 * KIB, error_bytes=4 * 3 * 64 * 4096
+        (30_000 + 1000 + 200 + 2048) * KIB, 40_000 * KIB, error_bytes=4 * 3 * 64 * mmap.PAGESIZE
     )
 
 
@@ -118,7 +114,7 @@ def test_how_far_counters_may_be_off(
     """By the kernel's older way of counting or by its newer one, whichever is worse."""
     procfs.status.write_text(f"VmRSS: 8 kB\nRssAnon: 8 kB\nThreads: {threads}\n", encoding="ascii")
     monkeypatch.setattr(os, "cpu_count", lambda: processors)
-    assert LinuxProbe().counters() == Counters(8 * KIB, 8 * KIB, error_bytes=pages * 4096)
+    assert LinuxProbe().counters() == Counters(8 * KIB, 8 * KIB, error_bytes=pages * mmap.PAGESIZE)
 
 
 def test_the_exact_footprint_comes_from_the_rollup(procfs: Procfs) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -17,6 +18,7 @@ from pytest_memreturn._record import Record
 from pytest_memreturn._recorder import Instruments
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn._snapshot import Peak
+from pytest_memreturn.probes._contract import Capture
 from pytest_memreturn.probes.portable import PortableProbe
 from pytest_memreturn.testing import Script, ScriptedProbe
 
@@ -322,6 +324,24 @@ def test_instruments_are_made_once_for_a_process() -> None:
     assert isinstance(portable.memory, PortableProbe)
     assert _measure.instruments("portable") is portable
     assert _measure.instruments("auto") is not portable
+
+
+@pytest.mark.parametrize("unreadable", [None, "trim"])
+def test_instruments_have_been_read_once_when_they_are_had(
+    unreadable: Literal["trim"] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first reading leaves behind is charged to no window; it may fail, as any reading."""
+    probe = ScriptedProbe([Script(1000, unreadable=unreadable)])
+    capture, read = probe.capture, []
+
+    def watched(*, baseline: bool = False) -> Capture:
+        read.append(baseline)
+        return capture(baseline=baseline)
+
+    monkeypatch.setattr(probe, "capture", watched)
+    monkeypatch.setattr(_measure, "memory_probe", {"scripted": probe}.__getitem__)
+    assert _measure.instruments.__wrapped__("scripted").memory is probe
+    assert read == [True]
 
 
 def test_public_names_are_there_when_asked_for() -> None:

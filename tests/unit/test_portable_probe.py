@@ -184,6 +184,13 @@ def test_a_probe_is_had_by_its_name(
     assert type(probe) is {"linux": LinuxProbe, "portable": PortableProbe}[found]
 
 
+def test_the_linux_probe_is_had_on_linux_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for elsewhere, it says so, and is not replaced by another behind the user's back."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(ReadingUnavailableError, match="the linux probe cannot read darwin"):
+        memory_probe("linux")
+
+
 def test_every_file_must_be_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is missing, as the rollup before Linux 4.14, and the portable probe is used."""
     monkeypatch.setattr("os.access", lambda path, _mode: not path.endswith("rollup"))

@@ -119,6 +119,22 @@ def test_the_closest_share_wins() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sources", "chosen"),
+    [
+        pytest.param([], False, id="the default"),
+        pytest.param([run("ini", trim=True)], False, id="something else was chosen"),
+        pytest.param([run("ini", max_retained="2 MiB")], True, id="a size, be it the default's"),
+        pytest.param([marker(max_retained=0)], True, id="zero"),
+        pytest.param([marker(min_returned="95%")], True, id="a share"),
+        pytest.param([marker(max_retained=0, min_returned="95%")], True, id="both"),
+    ],
+)
+def test_limits_that_somebody_chose(sources: list[Source], *, chosen: bool) -> None:
+    """Nothing is added to what somebody asked for."""
+    assert resolve(sources).limits.chosen == chosen
+
+
+@pytest.mark.parametrize(
     ("text", "share"),
     [
         ("0%", Fraction(0)),

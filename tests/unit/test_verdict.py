@@ -96,6 +96,13 @@ EVIDENCE: dict[
         {},
         [("held-by-malloc", 10)],
     ),
+    "the trim was followed by others' free memory": (
+        {"malloc-free": -3, "mapped": 9},
+        {"malloc-free": 4, "mapped": 9},
+        0,
+        {},
+        [("mapped", 9)],
+    ),
     "free memory of earlier tests went, live memory came": (
         {"malloc-free": -50, "malloc-live": 60},
         {"malloc-free": -50, "malloc-live": 60},
