@@ -81,6 +81,8 @@ def run_examples(report: Path) -> int:
         name: value for name, value in os.environ.items() if not name.startswith(UNWANTED_VARIABLES)
     }
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "examples"]
+    # Warnings of other plugins that happen to be installed are no errors of the examples.
+    command += ["-o", "filterwarnings=default"]
     command += ["--memreturn-report", f"--memreturn-report=json:{report}"]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 

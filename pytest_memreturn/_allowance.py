@@ -20,18 +20,26 @@ SHARE_FLOOR_BYTES = 64 * KIB
 class Allowance:
     """How many bytes a window may retain, and where that number came from.
 
-    `reserve_bytes` come on top: what allocators keep for themselves as working stock. It is
-    granted only over the default; who names a number gets that number.
+    `reserve_bytes` is the part of it that was granted over the default.
     """
 
     allowed_bytes: int
     origin: str
     reserve_bytes: int = 0
 
-    @property
-    def limit_bytes(self) -> int:
-        """The most that is returned and not retained."""
-        return self.allowed_bytes + self.reserve_bytes
+
+def with_reserve(default: Allowance, reserve_bytes: int) -> Allowance:
+    """The default allowance and what allocators keep for themselves as working stock.
+
+    Only the default is raised: who names a number gets that number.
+    """
+    if reserve_bytes <= 0:
+        return default
+    return Allowance(
+        default.allowed_bytes + reserve_bytes,
+        f"{default.origin} + {format_size(reserve_bytes)} allocator reserve",
+        reserve_bytes,
+    )
 
 
 def allowance(limits: Limits, peak_growth_bytes: int) -> Allowance:

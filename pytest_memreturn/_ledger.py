@@ -76,14 +76,19 @@ class _Pair:
 
 
 def _paired_allocators(before: Snapshot, after: Snapshot) -> list[_Pair]:
-    names = dict.fromkeys(one.name for one in (*after.allocators, *before.allocators))
+    """Allocators that can be compared: one that came with a library had nothing before it.
+
+    One that fell silent, or that must have been there unheard, can't be: its memory stays with
+    the mappings, and does not pass for growth or for a return.
+    """
     pairs = []
-    for name in names:
-        old, new = before.allocator(name), after.allocator(name)
-        shape = new or old
-        assert shape is not None  # the names come from these two snapshots
-        absent = AllocatorStatistics(name, 0, None if shape.kinds else 0, shape.kinds)
-        pairs.append(_Pair(old or absent, new or absent))
+    for new in after.allocators:
+        old = before.allocator(new.name)
+        if old is not None:
+            pairs.append(_Pair(old, new))
+        elif not new.from_start:
+            absent = AllocatorStatistics(new.name, 0, None if new.kinds else 0, new.kinds)
+            pairs.append(_Pair(absent, new))
     return pairs
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-from pytest_memreturn._errors import ReadingUnavailableError, UnjudgedWarning
+from pytest_memreturn._errors import (
+    MemoryNotReturnedWarning,
+    ReadingUnavailableError,
+    UnjudgedWarning,
+)
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged
-from pytest_memreturn._record import Record, Rung, Window
-from pytest_memreturn._recorder import Instruments, Recorder
+from pytest_memreturn._instruments import Instruments
+from pytest_memreturn._record import Record, Window
+from pytest_memreturn._recorder import Recorder
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn.explain.survivors import find_survivors
 from pytest_memreturn.probes import allocator_probes, memory_probe
@@ -21,12 +26,14 @@ from pytest_memreturn.report.message import render_message
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from pytest_memreturn._recorder import Measurement
     from pytest_memreturn._settings import Settings
     from pytest_memreturn._verdict import Outcome
 
 
-@cache
+T = TypeVar("T")
+
+
+@functools.cache
 def instruments(probe: str = "auto") -> Instruments:
     """The instruments of this process: one set, since the kernel has one peak to reset."""
     found = Instruments(memory_probe(probe), allocator_probes(), census=find_survivors)
@@ -65,29 +72,27 @@ class Attempt:
             with contextlib.suppress(Exception):  # there is no verdict to spoil
                 opened.abandon()
 
-    def close(self, opened: Recorder | str) -> tuple[Record, Measurement | None]:
-        """The record, and the measurement behind it where there is one."""
+    def close(self, opened: Recorder | str) -> Record:
+        """End the window of `open` and judge it."""
         if isinstance(opened, Recorder):
             try:
                 measured = opened.close()
             except Exception as error:  # noqa: BLE001 - see the class
-                opened = _reason(error)
-            else:
-                record = measured.to_record(
-                    self.nodeid, window=self.window, label=self.label, location=self.location
-                )
-                return record, measured
-        return self.unjudged(opened), None
+                return self.unjudged(_reason(error))
+            return measured.to_record(
+                self.nodeid, window=self.window, label=self.label, location=self.location
+            )
+        return self.unjudged(opened)
 
     def unjudged(self, reason: str, own_outcome: str | None = None) -> Record:
         """A record without a verdict."""
         return Record(
             nodeid=self.nodeid,
+            verdict="unjudged",
+            gate=self.settings.gate.value,
             window=self.window,
             label=self.label,
             location=self.location,
-            verdict="unjudged",
-            gate=self.settings.gate.value,
             reason=reason,
             own_outcome=own_outcome,
         )
@@ -118,7 +123,6 @@ class Measure:
         self._warn = warn
         self._opened: Recorder | str | None = None
         self._record: Record | None = None
-        self._measurement: Measurement | None = None
 
     def __enter__(self) -> Self:
         if self._opened is not None:
@@ -146,7 +150,7 @@ class Measure:
             self._record = self._attempt.unjudged(reason, own_outcome="raised")
             self._on_record(self._record)
             return False
-        self._record, self._measurement = self._attempt.close(self._opened)
+        self._record = self._attempt.close(self._opened)
         self._on_record(self._record)
         raise_verdict(self._record, self._attempt.settings, self._warn)
         return False
@@ -164,14 +168,6 @@ class Measure:
         return self._record
 
     @property
-    def _judged(self) -> Measurement:
-        record = self.record
-        if self._measurement is None:
-            msg = f"the block was not judged: {record.reason}"
-            raise RuntimeError(msg)
-        return self._measurement
-
-    @property
     def verdict(self) -> Outcome:
         """``returned``, ``retained`` or ``unjudged``."""
         return self.record.verdict
@@ -179,17 +175,18 @@ class Measure:
     @property
     def retained_bytes(self) -> int:
         """Footprint at the gate less the baseline; negative where memory was given back."""
-        return self._judged.retained_bytes
+        return self._judged(self.record.retained_bytes)
 
     @property
     def peak_growth_bytes(self) -> int:
         """The highest RSS inside the block less the RSS at its start."""
-        return self._judged.peak_growth_bytes
+        return self._judged(self.record.peak_growth_bytes)
 
     @property
     def returned_ratio(self) -> float | None:
         """The share of the peak growth that came back; ``None`` where nothing grew."""
-        return self._judged.returned_ratio
+        self._judged(self.record.retained_bytes)
+        return self.record.returned_ratio
 
     @property
     def cause(self) -> str | None:
@@ -197,16 +194,21 @@ class Measure:
         return self.record.cause
 
     @property
-    def ledger(self) -> dict[str, int]:
+    def ledger(self) -> Mapping[str, int]:
         """What was retained by account, with ``unexplained``: sums to `retained_bytes`."""
-        ledger = self._judged.ledger
-        assert ledger is not None  # a block is measured in detail
-        return ledger.to_dict()
+        return self._judged(self.record.ledger)
 
     @property
-    def readings(self) -> Mapping[Rung, int]:
+    def readings(self) -> dict[str, int]:
         """The footprint at each rung of the ladder that was climbed."""
-        return self._judged.readings
+        readings = self._judged(self.record.readings)
+        return {rung: size for rung, size in readings.items() if size is not None}
+
+    def _judged(self, figure: T | None) -> T:
+        if figure is None:
+            msg = f"the block was not judged: {self.record.reason}"
+            raise RuntimeError(msg)
+        return figure
 
 
 def raise_verdict(
@@ -246,7 +248,7 @@ def measure(
     source = Source(
         "measure()",
         {"max_retained": max_retained, "min_returned": min_returned, "trim": trim},
-        is_marker=True,
+        at_the_test=True,
     )
     settings = resolve([check(source)])
 
@@ -254,8 +256,6 @@ def measure(
         if record.verdict == "unjudged" and record.own_outcome is None:
             warnings.warn(f"unjudged: {record.reason}", UnjudgedWarning, stacklevel=3)
 
-    def warn(message: str) -> None:
-        raise AssertionError(message)  # the mode is always fail here
-
     attempt = Attempt(settings, instruments, nodeid="", window="block", label=label)
+    warn = functools.partial(warnings.warn, category=MemoryNotReturnedWarning, stacklevel=4)
     return Measure(attempt, on_record=on_record, warn=warn)

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 MARK = "returns_memory"
 MARK_HELP = (
-    f"{MARK}(max_retained='2 MiB', *, min_returned=None, trim=False, enabled=True): "
-    "fail this test when the memory it took is not returned to the operating system."
+    f"{MARK}(max_retained=None, *, min_returned=None, trim=None, enabled=True): "
+    "fail this test when the memory it took is not returned to the operating system. "
+    "max_retained: a size such as '10 MiB'; min_returned: a share of the peak growth, such as "
+    "'95%'; trim: judge after every allocator was asked; enabled=False: opt out."
 )
 
 _INI = (
@@ -142,7 +144,7 @@ def marker_sources(item: pytest.Item) -> list[Source]:
             )
         if mark.args:
             keywords["max_retained"] = mark.args[0]
-        sources.append(check(Source(origin, keywords, is_marker=True)))
+        sources.append(check(Source(origin, keywords, at_the_test=True)))
     return sources
 
 

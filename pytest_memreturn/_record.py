@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from pytest_memreturn._settings import Gate
     from pytest_memreturn._snapshot import PeakQuality
     from pytest_memreturn._verdict import Outcome
 
@@ -29,6 +30,17 @@ class SurvivorType:
 
 
 @dataclass(frozen=True, slots=True)
+class Survivors:
+    """Python objects a window left behind: by type, and their bytes that malloc holds.
+
+    `in_malloc_bytes` is ``None`` where nobody has looked.
+    """
+
+    types: tuple[SurvivorType, ...] = ()
+    in_malloc_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """What only a window that retained is examined for."""
 
@@ -39,14 +51,15 @@ class Explanation:
 class Record:
     """One verdict with everything that led to it. Sizes are bytes; ``None`` was not read.
 
-    `reserve_bytes` were let pass over the default allowance, as working stock of allocators.
+    `reserve_bytes` is the part of what was allowed that came on top of the default, for the
+    allocators' own working stock.
     `readings` are footprints by rung of the release ladder. `ledger` is ``None`` where the
     accounts were not needed: for most windows that returned their memory.
     """
 
     nodeid: str
     verdict: Outcome
-    gate: str
+    gate: Gate
     label: str | None = None
     location: str | None = None
     window: Window = "call"

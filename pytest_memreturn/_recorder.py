@@ -4,81 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._allowance import allowance
+from pytest_memreturn._allowance import allowance, with_reserve
 from pytest_memreturn._ledger import close_ledger
-from pytest_memreturn._record import RUNGS, Explanation, Record
-from pytest_memreturn._release import Releaser
+from pytest_memreturn._record import RUNGS, Explanation, Record, Survivors
 from pytest_memreturn._verdict import find_causes, judge
 
 if TYPE_CHECKING:
     from pytest_memreturn._allowance import Allowance
+    from pytest_memreturn._instruments import FullReading, Instruments
     from pytest_memreturn._ledger import Ledger
     from pytest_memreturn._record import Rung, SurvivorType, Window
     from pytest_memreturn._settings import Gate, Settings
-    from pytest_memreturn._snapshot import AllocatorStatistics, Counters, Peak, Snapshot
+    from pytest_memreturn._snapshot import Counters, Peak, Snapshot
     from pytest_memreturn._verdict import Causes, Outcome
-    from pytest_memreturn.probes._contract import AllocatorProbe, Capture, MemoryProbe
-
-
-@dataclass(frozen=True, slots=True)
-class Survivors:
-    """Python objects a window left behind: by type, and their bytes that malloc holds.
-
-    `in_malloc_bytes` is ``None`` where nobody could look.
-    """
-
-    types: tuple[SurvivorType, ...] = ()
-    in_malloc_bytes: int | None = 0
-
-
-def _no_census(before: Snapshot, after: Snapshot) -> Survivors:
-    del before, after
-    return Survivors()
-
-
-@dataclass(frozen=True, slots=True)
-class Instruments:
-    """What a recorder measures with.
-
-    `census` looks for the objects that survived between two snapshots; it is called only for a
-    window that retained.
-    """
-
-    memory: MemoryProbe
-    allocators: tuple[AllocatorProbe, ...] = ()
-    releaser: Releaser = field(default_factory=Releaser)
-    census: Callable[[Snapshot, Snapshot], Survivors] = _no_census
-    clock: Callable[[], float] = time.perf_counter
-
-    def statistics(self) -> tuple[AllocatorStatistics, ...]:
-        """Every allocator's own figures, as far as they have any."""
-        return tuple(
-            found for probe in self.allocators if (found := probe.statistics()) is not None
-        )
-
-    def full_reading(self, *, baseline: bool = False) -> FullReading:
-        """Layout and allocators now, still in the raw."""
-        return FullReading(self.memory.capture(baseline=baseline), self.statistics())
-
-
-@dataclass(frozen=True, slots=True)
-class FullReading:
-    """A full reading in the raw: layout and allocators, taken together."""
-
-    capture: Capture
-    allocators: tuple[AllocatorStatistics, ...]
-
-    def snapshot(self) -> Snapshot:
-        """The reading as one snapshot."""
-        found = self.capture.snapshot()
-        if not self.allocators:
-            return found
-        return dataclasses.replace(found, allocators=(*found.allocators, *self.allocators))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,49 +188,44 @@ class Recorder:
         self._close_books(window)
 
     def _close_books(self, window: _Window) -> None:
-        """Ledger at the gate; for memory that was retained, who has it."""
-        at_gate = self._instruments.full_reading()
-        window.readings[window.gate] = at_gate.capture.footprint_bytes()
-        if not window.fits(window.gate) and not self._settings.limits.chosen:
-            self._grant_reserves(window, at_gate)
-        retained = not window.fits(window.gate)
-        after_trim = at_gate if window.gate == "trim" else None
-        # From here on the verdict stands: what fails to explain it must not take it back.
-        if retained and after_trim is None:
-            with contextlib.suppress(Exception):
-                after_trim = self._after_trim(window)
-        window.before, window.at_gate = self._before.snapshot(), at_gate.snapshot()
-        window.ledger = close_ledger(window.before, window.at_gate)
-        if not retained:
-            return
-        window.survivors = Survivors(in_malloc_bytes=None)
-        with contextlib.suppress(Exception):
-            window.survivors = self._instruments.census(window.before, window.at_gate)
-        # Without a reading after the trim nothing is known to be pinned.
-        trimmed = after_trim.snapshot() if after_trim is not None else window.before
-        window.causes = find_causes(
-            window.ledger,
-            close_ledger(window.before, trimmed),
-            python_in_malloc_bytes=window.survivors.in_malloc_bytes,
-            returnable={one.name: one.thread_top_bytes for one in trimmed.allocators},
-        )
-
-    def _grant_reserves(self, window: _Window, at_gate: FullReading) -> None:
-        """Raise the default allowance by free memory that allocators keep as working stock."""
-        after = at_gate.snapshot()
-        ledger = close_ledger(self._before.snapshot(), after)
-        reserve = sum(
-            max(0, min(one.reserve_bytes, ledger.accounts.get(f"{one.name}-free", 0)))
-            for one in after.allocators
-        )
-        window.allowance = dataclasses.replace(window.allowance, reserve_bytes=reserve)
-
-    def _after_trim(self, window: _Window) -> FullReading:
-        """What a trim leaves."""
-        self._instruments.releaser.trim()
+        """Close the ledger at the gate; for memory that was retained, find who has it."""
         reading = self._instruments.full_reading()
-        window.readings["trim"] = reading.capture.footprint_bytes()
-        return reading
+        window.readings[window.gate] = reading.capture.footprint_bytes()
+        before, at_gate = self._before.snapshot(), reading.snapshot()
+        ledger = close_ledger(before, at_gate)
+        window.before, window.at_gate, window.ledger = before, at_gate, ledger
+        if not window.fits(window.gate) and not self._settings.limits.chosen:
+            window.allowance = with_reserve(window.allowance, _reserve_bytes(ledger, at_gate))
+        if not window.fits(window.gate):
+            trimmed = at_gate if window.gate == "trim" else self._after_trim(window)
+            # Last, since it disturbs most. The verdict stands, whether anybody can look or not.
+            with contextlib.suppress(Exception):
+                window.survivors = self._instruments.census(before, at_gate)
+            # Without a reading after the trim nothing is known to be pinned.
+            trimmed = trimmed or before
+            window.causes = find_causes(
+                ledger,
+                close_ledger(before, trimmed),
+                python_in_malloc_bytes=window.survivors.in_malloc_bytes,
+                returnable={one.name: one.thread_top_bytes for one in trimmed.allocators},
+            )
+
+    def _after_trim(self, window: _Window) -> Snapshot | None:
+        """What a trim leaves; ``None`` if that can't be read, which takes no verdict back."""
+        with contextlib.suppress(Exception):
+            self._instruments.releaser.trim()
+            reading = self._instruments.full_reading()
+            window.readings["trim"] = reading.capture.footprint_bytes()
+            return reading.snapshot()
+        return None
+
+
+def _reserve_bytes(ledger: Ledger, at_gate: Snapshot) -> int:
+    """How much of the growth is free memory that allocators keep as working stock."""
+    return sum(
+        max(0, min(one.reserve_bytes, ledger.accounts.get(f"{one.name}-free", 0)))
+        for one in at_gate.allocators
+    )
 
 
 @dataclass(slots=True)

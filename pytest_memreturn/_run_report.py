@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._record import Record
-    from pytest_memreturn._recorder import Instruments
     from pytest_memreturn._verdict import Outcome
 
 _MARKUP: dict[Outcome | None, dict[str, bool]] = {

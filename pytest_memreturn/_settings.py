@@ -36,11 +36,14 @@ class Sourced(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Settings that one origin gives, by keyword. `is_marker`: written at the test itself."""
+    """Settings that one origin gives, by keyword.
+
+    `at_the_test`: they are written at the test, or the block, itself.
+    """
 
     origin: str
     values: Mapping[str, object]
-    is_marker: bool = False
+    at_the_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def check(source: Source) -> Source:
     """
     parsed: dict[str, object] = {}
     for keyword, value in source.values.items():
-        if source.is_marker and keyword not in LOCAL_KEYWORDS:
+        if source.at_the_test and keyword not in LOCAL_KEYWORDS:
             msg = f"unknown keyword; returns_memory takes {', '.join(LOCAL_KEYWORDS)}"
             raise InvalidSettingError(source.origin, keyword, msg)
         if value is None:
@@ -139,7 +142,7 @@ def check(source: Source) -> Source:
             parsed[keyword] = _PARSERS[keyword](value)
         except ValueError as error:
             raise InvalidSettingError(source.origin, keyword, str(error)) from None
-    return Source(source.origin, parsed, source.is_marker)
+    return Source(source.origin, parsed, source.at_the_test)
 
 
 def resolve(sources: Sequence[Source]) -> Settings:
@@ -162,7 +165,7 @@ def resolve(sources: Sequence[Source]) -> Settings:
         assert found is not None  # DEFAULTS has it
         return found
 
-    at_the_test = [source for source in sources if source.is_marker]
+    at_the_test = [source for source in sources if source.at_the_test]
     share = closest("min_returned", at_the_test)
     size = closest("max_retained", at_the_test if share is not None else every)
     trim = certain("trim")

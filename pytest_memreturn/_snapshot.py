@@ -71,6 +71,8 @@ class AllocatorStatistics:
     kinds that are wholly this allocator's, tell it better, by residency.
     `own_mapping_live_bytes`: live blocks that have a mapping of their own each.
     `thread_top_bytes`: free bytes at the top of thread arenas, which no trim hands back.
+    `from_start`: it serves from the start of the process on, so that no answer does not mean
+    no memory.
     `reserve_bytes`: free memory it may keep whatever the program does, as its own working stock.
     """
 
@@ -81,6 +83,7 @@ class AllocatorStatistics:
     own_mapping_live_bytes: int = 0
     thread_top_bytes: int = 0
     reserve_bytes: int = 0
+    from_start: bool = False
 
 
 _NO_KINDS: Mapping[MappingKind, KindUsage] = MappingProxyType({})

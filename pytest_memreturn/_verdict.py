@@ -20,29 +20,29 @@ _LISTED_ABOVE = 1 / 4
 
 @dataclass(frozen=True, slots=True)
 class Causes:
-    """Who has the memory: bytes by cause slug, largest first; and the one that names the cause."""
+    """Who has the memory, largest first; and the one that names the cause."""
 
-    shares: Mapping[str, int]
+    bytes_by_cause: Mapping[str, int]
 
     @property
     def first(self) -> str:
         """The slug with the largest share; ``unexplained`` where nothing has any."""
-        return next(iter(self.shares), UNEXPLAINED)
+        return next(iter(self.bytes_by_cause), UNEXPLAINED)
 
     @property
     def listed(self) -> dict[str, int]:
         """The first cause, and every other that has more than a quarter of the whole."""
-        whole = sum(self.shares.values())
+        whole = sum(self.bytes_by_cause.values())
         return {
             slug: size
-            for slug, size in self.shares.items()
+            for slug, size in self.bytes_by_cause.items()
             if slug == self.first or size > whole * _LISTED_ABOVE
         }
 
 
 def judge(retained_bytes: int, allowance: Allowance) -> Outcome:
     """Retained only beyond the allowance: a window that keeps exactly what it may passes."""
-    return "retained" if retained_bytes > allowance.limit_bytes else "returned"
+    return "retained" if retained_bytes > allowance.allowed_bytes else "returned"
 
 
 # Accounts whose cause is always the same, whatever the allocator.
@@ -64,8 +64,8 @@ def find_causes(
     at_gate: Ledger,
     after_trim: Ledger,
     *,
-    python_in_malloc_bytes: int | None = 0,
-    returnable: Mapping[str, int] | None = None,
+    python_in_malloc_bytes: int | None,
+    returnable: Mapping[str, int],
 ) -> Causes:
     """Turn accounts into causes.
 
@@ -102,7 +102,7 @@ def find_causes(
             )
         else:
             kept = min(max(after_trim.accounts.get(account, 0), 0), max(size, 0))
-            pinned = max(kept - (returnable or {}).get(name, 0), 0)
+            pinned = max(kept - returnable.get(name, 0), 0)
             add(f"pinned-{name}", pinned)
             add(f"held-by-{name}", size - pinned)
     shares = sorted(((slug, size) for slug, size in found.items() if size > 0), key=lambda s: -s[1])

@@ -61,7 +61,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Send what was recorded with the report; outermost, to see the outcome as it will stand."""
     report = yield
-    item.config.stash[_SESSION].finish_report(item, call, report)
+    from pytest_memreturn._test_report import finish_report
+
+    finish_report(item, call, report, item.config.stash[_SESSION].settings_for)
     return report
 
 

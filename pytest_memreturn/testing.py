@@ -11,17 +11,36 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._errors import ReadingUnavailableError
-from pytest_memreturn._recorder import Instruments, Survivors
+from pytest_memreturn._instruments import Instruments
+from pytest_memreturn._record import Survivors, SurvivorType
 from pytest_memreturn._release import Releaser
 from pytest_memreturn._session import INSTRUMENTS
-from pytest_memreturn._snapshot import Counters, Peak, PeakQuality, Snapshot
+from pytest_memreturn._snapshot import (
+    AllocatorStatistics,
+    Counters,
+    KindUsage,
+    MappedRange,
+    Peak,
+    PeakQuality,
+    Snapshot,
+)
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_memreturn._record import Rung
 
-__all__ = ["Script", "ScriptedProbe", "play"]
+__all__ = [
+    "AllocatorStatistics",
+    "KindUsage",
+    "MappedRange",
+    "Script",
+    "ScriptedProbe",
+    "Snapshot",
+    "SurvivorType",
+    "Survivors",
+    "play",
+]
 
 
 @dataclass(frozen=True, slots=True)

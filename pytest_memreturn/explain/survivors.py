@@ -10,10 +10,9 @@ from array import array
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_memreturn._record import SurvivorType
-from pytest_memreturn._recorder import Survivors
+from pytest_memreturn._record import Survivors, SurvivorType
 
 if TYPE_CHECKING:
     from pytest_memreturn._snapshot import MappedRange, Snapshot
@@ -37,13 +36,13 @@ def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
     Needs the mapping layout of both snapshots; without it, nobody can look.
     """
     if not (before.ranges and after.ranges):
-        return Survivors(in_malloc_bytes=None)
+        return Survivors()
     grown = GrownRanges(before.ranges, after.ranges)
     counts: dict[str, int] = defaultdict(int)
     sizes: dict[str, int] = defaultdict(int)
     in_malloc_bytes = 0
     if not grown:
-        return Survivors()
+        return Survivors(in_malloc_bytes=0)
     for candidate in _reachable_objects():
         size_bytes = _size_of(candidate)
         if not (
@@ -131,7 +130,7 @@ def _reachable_objects() -> Iterator[object]:
             yield other
             if type(other) in {dict, tuple}:
                 pending += _untracked_referents(other)
-            elif numpy_array is not None and numpy_array in type(other).__mro__:
+            elif numpy_array is not None and numpy_array in _of_type(type(other), "__mro__"):
                 # An array says nothing to gc of the object whose memory it shows.
                 base = getattr(other, "base", None)
                 if base is not None and not gc.is_tracked(base):
@@ -139,8 +138,13 @@ def _reachable_objects() -> Iterator[object]:
 
 
 def _is_ours(found: type) -> bool:
-    module: object = found.__module__  # which a class is free to make anything
+    module = _of_type(found, "__module__")
     return isinstance(module, str) and module.startswith(_OWN_MODULES)
+
+
+def _of_type(found: type, name: str) -> Any:  # noqa: ANN401 - a class may name anything its module
+    """An attribute of a class as `type` has it, whatever its metaclass has in its place."""
+    return type.__dict__[name].__get__(found)
 
 
 def _untracked_referents(one: object) -> list[object]:
@@ -160,7 +164,7 @@ def _has_buffer_in(grown: GrownRanges, candidate: object, size_bytes: int) -> bo
     Lists, dicts, sets, bytearrays, arrays: their small fixed part may sit in an old hole while
     the buffer it points to is new. The fixed part of a live object can be read safely.
     """
-    fixed_bytes = type(candidate).__basicsize__
+    fixed_bytes: int = _of_type(type(candidate), "__basicsize__")
     if size_bytes - fixed_bytes <= _LARGEST_POOLED_BYTES or fixed_bytes > _LARGEST_SCANNED_BYTES:
         return False
     words = fixed_bytes // 8
@@ -170,6 +174,5 @@ def _has_buffer_in(grown: GrownRanges, candidate: object, size_bytes: int) -> bo
 
 
 def _type_name(found: type) -> str:
-    if found.__module__ == "builtins":
-        return found.__qualname__
-    return f"{found.__module__}.{found.__qualname__}"
+    module, name = _of_type(found, "__module__"), _of_type(found, "__qualname__")
+    return name if module == "builtins" else f"{module}.{name}"

@@ -1,4 +1,4 @@
-"""Files of the kernel, read and written whole.
+"""Files of the kernel: reading and writing them.
 
 The functions of `os` are bound here when this module is loaded: a test that replaces
 ``os.open`` or ``os.read`` for its own ends, and has not put it back when its window closes,

@@ -43,6 +43,7 @@ class GlibcProbe:
             live_bytes=heap.heap_used,
             kinds=("heap", "arena"),
             own_mapping_live_bytes=heap.mmap_used,
+            from_start=True,
             thread_top_bytes=parse_thread_tops(text) if text is not None else 0,
         )
 

@@ -32,8 +32,8 @@ class PymallocProbe:
     def statistics(self) -> AllocatorStatistics | None:
         """Blocks handed out against arenas held.
 
-        ``None`` where pymalloc is not in use (``PYTHONMALLOC=malloc``, free-threaded builds) or
-        the interpreter does not export its statistics.
+        ``None`` where pymalloc is not in use (``PYTHONMALLOC=malloc``, free-threaded builds), while
+        tracemalloc stands before it, and where the interpreter does not export its statistics.
         """
         if self._print_statistics is None:
             return None
@@ -55,6 +55,7 @@ def parse_statistics(text: bytes) -> AllocatorStatistics | None:
         live_bytes=int(allocated[1].replace(b",", b"")),
         held_bytes=held,
         reserve_bytes=_ARENAS_IN_RESERVE * arena_bytes,
+        from_start=True,
     )
 
 

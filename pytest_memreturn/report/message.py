@@ -85,10 +85,7 @@ def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
                     for name, size in record.shown.items()
                 ),
             )
-        exact = f"{record.retained_bytes:,} bytes kept, {record.allowed_bytes:,} allowed"
-        if record.reserve_bytes:
-            exact += f", {record.reserve_bytes:,} let pass as the allocators' own reserve"
-        yield "exact", exact
+        yield "exact", f"{record.retained_bytes:,} bytes kept, {record.allowed_bytes:,} allowed"
 
 
 def _footprint(record: Record) -> str:
@@ -117,26 +114,29 @@ def _accounts(record: Record, verbosity: int) -> str:
 
 
 def _survivor(found: SurvivorType) -> str:
-    return f"{found.count:,} {found.type} {format_size(found.bytes)}"
+    return f"{found.count:,} × {found.type} {format_size(found.bytes)}"
 
 
 def _advice(record: Record) -> Iterator[str]:
+    """What to try, for the first cause first."""
+    advice = advice_for(record.cause or UNEXPLAINED)
+    if record.cause == UNEXPLAINED and "mapped" in (record.ledger or {}):
+        advice = None  # there was a layout: no other probe sees more
+    if advice is not None:
+        yield advice
     readings, causes = record.readings or {}, record.causes or {}
-    retained = record.retained_bytes or 0
+    worth_naming = (record.retained_bytes or 0) * _WORTH_NAMING
     at_gate, after_trim = readings.get(record.gate), readings.get("trim")
-    returns = 0
-    if record.gate != "trim" and at_gate is not None and after_trim is not None:
-        returns = at_gate - after_trim
-    if returns > retained * _WORTH_NAMING:
+    if at_gate is None or after_trim is None:
+        return
+    returns = at_gate - after_trim
+    if returns > worth_naming:
         yield (
             f"a trim (tried: returns {format_size(returns)}): trim=True judges after one; "
             "in production call malloc_trim(0) when such work is done"
         )
-    if causes.get("held-by-malloc", 0) - returns > retained * _WORTH_NAMING:
+    if causes.get("held-by-malloc", 0) - returns > worth_naming:
         yield (
             "MALLOC_TRIM_THRESHOLD_=131072 at process start (not tried): what is free at the top "
             "of a thread's arena is out of a trim's reach"
         )
-    advice = advice_for(record.cause or UNEXPLAINED)
-    if advice is not None:
-        yield advice

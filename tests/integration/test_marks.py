@@ -241,9 +241,7 @@ def test_wrong_mark_is_an_error_of_its_test(  # noqa: PLR0913, PLR0917 - a table
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*ERROR at setup of test_wrong*"])
     said = next(line for line in result.outlines if "marker on" in line)
-    assert said.startswith(
-        f"test_app.py::test_wrong: marker on test_app.py::test_wrong: {setting}: "
-    )
+    assert said.startswith(f"marker on test_app.py::test_wrong: {setting}: ")
     assert shown in said
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*a fixture was set up*")
@@ -291,7 +289,7 @@ def test_wrong_mark_added_by_a_fixture(
     result = run("-s")
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["test_app.py::test_it: marker on *: max_retained: 'much' is not*"])
+    result.stdout.fnmatch_lines(["marker on test_app.py::test_it: max_retained: 'much' is not*"])
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*the test ran*")
     assert verdicts() == {"test_it": "unjudged"}

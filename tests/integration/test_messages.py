@@ -14,8 +14,7 @@ Text: TypeAlias = Callable[[str], str]
 
 _STORY = """
 from pytest_memreturn import Record, Snapshot
-from pytest_memreturn._record import SurvivorType
-from pytest_memreturn._recorder import Survivors
+from pytest_memreturn._record import Survivors, SurvivorType
 from pytest_memreturn._snapshot import AllocatorStatistics, KindUsage
 from pytest_memreturn.testing import Script, play
 
@@ -139,7 +138,7 @@ def test_retained_objects_are_named(
           footprint  45.1 → peak ≥ 165.1 → end 165.1 → gc 165.1 → trim 165.1 MiB
           cause      live-python: 100.0 MiB is held by Python objects that are still alive
           where      malloc-live 80.0 · python-live 40.0 · unexplained 0.0 (MiB)
-          survivors  400,000 dict 23.8 MiB · 4 list 19.1 MiB · 9 str 900 B
+          survivors  400,000 × dict 23.8 MiB · 4 × list 19.1 MiB · 9 × str 900 B
           try        find what keeps the survivors: a global, a cache, a closure, a thread
 
         test_app.py:3: MemoryNotReturned
@@ -149,7 +148,7 @@ def test_retained_objects_are_named(
           footprint  45.1 → peak ≥ 165.1 → end 165.1 → gc 165.1 → trim 165.1 MiB
           cause      live-python: 100.0 MiB is held by Python objects that are still alive
           where      malloc-live 80.0 · python-live 40.0 · unexplained 0.0 (MiB)
-          survivors  400,000 dict 23.8 MiB · 4 list 19.1 MiB · 9 str 900 B · 1 app.Row 90 B
+          survivors  400,000 × dict 23.8 MiB · 4 × list 19.1 MiB · 9 × str 900 B · 1 × app.Row 90 B
           try        find what keeps the survivors: a global, a cache, a closure, a thread
           uncounted  lazy-free +0 B · file +0 B · huge-pages +0 B
           exact      125,829,120 bytes kept, 2,097,152 allowed

@@ -219,12 +219,12 @@ def test_causes_share_out_what_accounts_hold(
 ) -> None:
     """The largest first; together no more than the accounts that grew, nor less than the growth."""
     found = find_causes(at_gate, after_trim, python_in_malloc_bytes=in_malloc, returnable=tops)
-    sizes = list(found.shares.values())
+    sizes = list(found.bytes_by_cause.values())
     assert all(size > 0 for size in sizes)
     assert sizes == sorted(sizes, reverse=True)
     grown = sum(size for size in at_gate.to_dict().values() if size > 0)
     assert at_gate.growth_bytes <= sum(sizes) <= grown
-    assert found.shares or at_gate.growth_bytes <= 0
+    assert found.bytes_by_cause or at_gate.growth_bytes <= 0
 
 
 @given(LEDGERS, LEDGERS, GROWTHS, TOPS)
@@ -234,7 +234,7 @@ def test_survivors_are_spent_once(
     """What Python objects hold of malloc is never counted for two allocators."""
     found = find_causes(at_gate, after_trim, python_in_malloc_bytes=in_malloc, returnable=tops)
     pooled = max(0, at_gate.accounts.get("python-live", 0))
-    assert found.shares.get("live-python", 0) <= pooled + max(0, in_malloc)
+    assert found.bytes_by_cause.get("live-python", 0) <= pooled + max(0, in_malloc)
 
 
 @given(LEDGERS, LEDGERS, TOPS)
@@ -242,11 +242,11 @@ def test_the_listed_causes_are_the_first_and_the_large(
     at_gate: Ledger, after_trim: Ledger, tops: dict[str, int]
 ) -> None:
     """The first cause is always listed, and none of a quarter or less beside it."""
-    found = find_causes(at_gate, after_trim, returnable=tops)
-    whole = sum(found.shares.values())
-    assert found.listed.items() <= found.shares.items()
-    assert not found.shares or found.first in found.listed
-    for slug, size in found.shares.items():
+    found = find_causes(at_gate, after_trim, python_in_malloc_bytes=0, returnable=tops)
+    whole = sum(found.bytes_by_cause.values())
+    assert found.listed.items() <= found.bytes_by_cause.items()
+    assert not found.bytes_by_cause or found.first in found.listed
+    for slug, size in found.bytes_by_cause.items():
         listed = slug == found.first or Fraction(size, whole) > Fraction(1, 4)
         assert (slug in found.listed) == listed
 
@@ -255,7 +255,9 @@ def test_the_listed_causes_are_the_first_and_the_large(
 def test_only_what_a_trim_leaves_is_pinned(at_gate: Ledger, left: int) -> None:
     """Of one allocator's free memory the rest is held, and both are the whole of it."""
     free = at_gate.accounts.get("malloc-free", 0)
-    found = find_causes(at_gate, Ledger(left, {"malloc-free": left})).shares
+    trimmed = Ledger(left, {"malloc-free": left})
+    causes = find_causes(at_gate, trimmed, python_in_malloc_bytes=0, returnable={})
+    found = causes.bytes_by_cause
     if free > 0:
         assert found.get("pinned-malloc", 0) == min(left, free)
         assert found.get("held-by-malloc", 0) == free - min(left, free)

@@ -28,6 +28,7 @@ CAUSES = {
     "test_reference_cycle": (None, None),
     "test_small_objects_come_and_go": (None, None),
     "test_cycles_of_small_objects_come_and_go": (None, None),
+    "test_tracemalloc_starts": (None, None),
     "test_thread_arenas_freed": ("held-by-malloc", None),
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import threading
+import tracemalloc
 
 MIB = 1024 * 1024
 PAGE = mmap.PAGESIZE
@@ -128,6 +129,11 @@ def test_cycles_of_small_objects_come_and_go() -> None:
     for folder in range(4_000):
         parent: dict[str, object] = {}
         parent["files"] = [{"parent": parent, "name": str(folder * n)} for n in range(50)]
+
+
+def test_tracemalloc_starts() -> None:
+    """A tracer begins inside the window, and pymalloc's statistics end."""
+    tracemalloc.start()
 
 
 def test_thread_arenas_freed() -> None:

@@ -43,7 +43,11 @@ Total                              =            4,194,304
 def test_pymalloc_says_what_is_live_and_what_it_holds() -> None:
     """Blocks handed out against arenas, of which it keeps two whatever the program does."""
     assert parse_statistics(PYMALLOC) == AllocatorStatistics(
-        "python", live_bytes=3_473_824, held_bytes=4 * 1_048_576, reserve_bytes=2 * 1_048_576
+        "python",
+        live_bytes=3_473_824,
+        held_bytes=4 * 1_048_576,
+        reserve_bytes=2 * 1_048_576,
+        from_start=True,
     )
 
 
@@ -192,6 +196,7 @@ def test_glibc_says_what_is_live_and_what_no_trim_returns() -> None:
         kinds=("heap", "arena"),
         own_mapping_live_bytes=610_304,
         thread_top_bytes=1_005_700,
+        from_start=True,
     )
 
 

@@ -13,9 +13,9 @@ import pytest_memreturn
 from pytest_memreturn import _measure
 from pytest_memreturn._errors import InvalidSettingError, ReadingUnavailableError, UnjudgedWarning
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged
+from pytest_memreturn._instruments import Instruments
 from pytest_memreturn._measure import Attempt, Measure, measure
 from pytest_memreturn._record import Record
-from pytest_memreturn._recorder import Instruments
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn._snapshot import Peak
 from pytest_memreturn.probes._contract import Capture
@@ -222,8 +222,8 @@ def test_any_failure_of_ours_is_a_reason_and_no_error(problem: Exception) -> Non
             raise problem
 
     attempt = Attempt(resolve([]), Broken([RETURNING]).instruments, "t.py::test_x")
-    record, measurement = attempt.close(attempt.open())
-    assert (record.verdict, record.reason, measurement) == ("unjudged", str(problem), None)
+    record = attempt.close(attempt.open())
+    assert (record.verdict, record.reason) == ("unjudged", str(problem))
     # Not even where there is no verdict to take.
     attempt.abandon(attempt.open())
 
@@ -234,7 +234,7 @@ def test_a_failure_without_words_is_named_by_its_type() -> None:
     opened = attempt.open()
     assert opened == "ImportError"
     attempt.abandon(opened)
-    record, _ = attempt.close(opened)
+    record = attempt.close(opened)
     assert record.reason == "ImportError"
 
 

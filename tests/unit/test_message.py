@@ -126,7 +126,7 @@ MESSAGES = {
                      by a live object
           where      malloc-free 98.0 · malloc-live 1.5 · python-live 0.1 ·
                      stacks -1.0 · unexplained 0.3 (MiB)
-          survivors  12,345 app.Row 40.0 MiB · 300 list 15.0 MiB · 7 dict 5.0 MiB
+          survivors  12,345 × app.Row 40.0 MiB · 300 × list 15.0 MiB · 7 × dict 5.0 MiB
           try        find what keeps the survivors: a global, a cache, a closure, a
                      thread
         """,
@@ -142,7 +142,7 @@ MESSAGES = {
           and        pinned-python: 38.0 MiB is free room in pymalloc arenas, each kept by a live object
           where      malloc-free 98.0 · malloc-live 1.5 · python-live 0.1 · python-free 0.0 · stacks -1.0 ·
                      unexplained 0.3 (MiB)
-          survivors  12,345 app.Row 40.0 MiB · 300 list 15.0 MiB · 7 dict 5.0 MiB · 1 str 60 B
+          survivors  12,345 × app.Row 40.0 MiB · 300 × list 15.0 MiB · 7 × dict 5.0 MiB · 1 × str 60 B
           try        find what keeps the survivors: a global, a cache, a closure, a thread
           exact      105,171,968 bytes kept, 2,097,152 allowed
         """,  # noqa: E501
@@ -170,7 +170,7 @@ def test_objects_that_keep_arenas_pin_them() -> None:
     """Where live objects only keep free room, they are no mass of survivors but pins."""
     pinned = replace(LIVE, cause="pinned-python", causes={"pinned-python": 38 * MIB})
     assert entry(pinned, "pinned by") == [
-        "12,345 app.Row 40.0 MiB · 300 list 15.0 MiB · 7 dict 5.0 MiB"
+        "12,345 × app.Row 40.0 MiB · 300 × list 15.0 MiB · 7 × dict 5.0 MiB"
     ]
     assert entry(pinned, "survivors") == []
 
@@ -216,10 +216,10 @@ LATER = "MALLOC_TRIM_THRESHOLD_=131072 at process start (not tried)"
         ),
         pytest.param(
             replace(HELD, readings={"baseline": 45 * MIB, "collect": 145 * MIB, "trim": None}),
-            [LATER],
+            [],
             id="the trim could not be read",
         ),
-        pytest.param(replace(HELD, readings=None), [LATER], id="nothing could be read"),
+        pytest.param(replace(HELD, readings=None), [], id="nothing could be read"),
         pytest.param(
             replace(
                 HELD,

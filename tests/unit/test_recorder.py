@@ -10,8 +10,9 @@ from typing import Literal, TypeAlias
 import pytest
 
 from pytest_memreturn._errors import ReadingUnavailableError
-from pytest_memreturn._record import Explanation, Record, Rung, SurvivorType
-from pytest_memreturn._recorder import Instruments, Measurement, Recorder, Survivors
+from pytest_memreturn._instruments import Instruments
+from pytest_memreturn._record import Explanation, Record, Rung, Survivors, SurvivorType
+from pytest_memreturn._recorder import Measurement, Recorder
 from pytest_memreturn._release import Releaser
 from pytest_memreturn._settings import (
     DEFAULT_MAX_RETAINED_BYTES,
@@ -107,7 +108,7 @@ class Bench:
 
 def settings(**keywords: object) -> Settings:
     """Settings as a marker would give them; 100 bytes may stay unless it says otherwise."""
-    return resolve([check(Source("test", {"max_retained": 100, **keywords}, is_marker=True))])
+    return resolve([check(Source("test", {"max_retained": 100, **keywords}, at_the_test=True))])
 
 
 def measured(bench: Bench, *, detailed: bool = False, **keywords: object) -> Measurement:
@@ -326,8 +327,8 @@ def test_a_trim_that_cannot_be_read_does_not_undo_the_verdict() -> None:
     assert "trim" not in found.readings
     # Nobody knows then that anything is pinned.
     assert found.causes is not None
-    assert "pinned-malloc" not in found.causes.shares
-    assert found.causes.shares["held-by-malloc"] == 6000
+    assert "pinned-malloc" not in found.causes.bytes_by_cause
+    assert found.causes.bytes_by_cause["held-by-malloc"] == 6000
 
 
 def test_a_census_that_fails_does_not_undo_the_verdict() -> None:
@@ -339,7 +340,7 @@ def test_a_census_that_fails_does_not_undo_the_verdict() -> None:
     assert found.survivors == ()
     # Nobody knows then whose the live blocks are.
     assert found.causes is not None
-    assert found.causes.shares["unexplained"] == 2000
+    assert found.causes.bytes_by_cause["unexplained"] == 2000
 
 
 POOL = AllocatorStatistics("pool", 100, 1000, reserve_bytes=300)
@@ -374,7 +375,8 @@ def test_an_allocator_s_own_stock_is_let_pass_by_default(
     assert found.allowance.reserve_bytes == reserve_bytes
     assert found.retained_bytes == held - 1000 + default
     record = found.to_record("t", window="call", label=None, location=None)
-    assert (record.allowed_bytes, record.reserve_bytes) == (default, reserve_bytes)
+    assert record.allowed_bytes == default + reserve_bytes
+    assert record.reserve_bytes == reserve_bytes
 
 
 def test_who_names_a_number_gets_that_number() -> None:
@@ -496,7 +498,7 @@ def test_the_causes_come_from_both_readings_and_the_census() -> None:
     assert found.ledger.accounts["malloc-live"] == 2000
     assert found.ledger.accounts["malloc-free"] == 6000
     assert found.causes is not None
-    assert found.causes.shares == {
+    assert found.causes.bytes_by_cause == {
         "held-by-malloc": 4000,
         "pinned-malloc": 2000,
         "live-python": 1500,
@@ -604,7 +606,8 @@ def test_by_default_nobody_looks_for_survivors() -> None:
     found = recorder.close()
     assert found.survivors == ()
     assert found.causes is not None
-    assert found.causes.shares["live-native"] == 2000
+    # Whose the live blocks are, nobody knows then.
+    assert found.causes.bytes_by_cause["unexplained"] == 2000
 
 
 def test_the_overhead_is_the_time_outside_the_window() -> None:

@@ -24,7 +24,7 @@ def test_garbage_is_collected_until_none_is_found(
         asked.append(arguments)
         return found[len(asked) - 1]
 
-    monkeypatch.setattr(gc, "collect", scripted)
+    monkeypatch.setattr(_release, "_GC_COLLECT", scripted)
     collect()
     assert asked == [()] * passes
 

@@ -97,4 +97,14 @@ def test_scripts_are_played_in_a_run() -> None:
 
 def test_what_is_public_is_listed() -> None:
     """Only these names are promised."""
-    assert testing.__all__ == ["Script", "ScriptedProbe", "play"]
+    assert testing.__all__ == [
+        "AllocatorStatistics",
+        "KindUsage",
+        "MappedRange",
+        "Script",
+        "ScriptedProbe",
+        "Snapshot",
+        "SurvivorType",
+        "Survivors",
+        "play",
+    ]

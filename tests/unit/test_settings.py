@@ -23,7 +23,7 @@ from pytest_memreturn._sizes import MIB
 
 def marker(origin: str = "marker", **values: object) -> Source:
     """A checked source written at the test itself."""
-    return check(Source(origin, values, is_marker=True))
+    return check(Source(origin, values, at_the_test=True))
 
 
 def run(origin: str, **values: object) -> Source:
@@ -248,5 +248,5 @@ def test_a_marker_takes_what_concerns_one_test(values: dict[str, object]) -> Non
     """The keywords of the marker are accepted, and the source remembers that it is one."""
     found = marker("marker on test_x", **values)
     assert found.origin == "marker on test_x"
-    assert found.is_marker
+    assert found.at_the_test
     assert found.values.keys() == values.keys()

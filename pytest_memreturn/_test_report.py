@@ -1,0 +1,144 @@
+"""The report of one test: its records, and a verdict where a traceback would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from pytest_memreturn import _xdist
+from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
+from pytest_memreturn._failures import VerdictFailure
+from pytest_memreturn._record import Record
+
+if TYPE_CHECKING:
+    from pytest_memreturn._settings import Gate, Settings
+
+SettingsFor: TypeAlias = Callable[[pytest.Item], "Settings | None"]
+
+_HOW_IT_ENDED = {
+    "failed": "failed",
+    "error": "ended with an error",
+    "skipped": "was skipped",
+    "xfailed": "failed as expected",
+}
+
+
+@dataclass(slots=True)
+class TestState:
+    """What has become of a test so far, kept with its item.
+
+    `records` wait for the next report. `failure` is what its verdict raised: a warning where
+    the run turns warnings into errors. `subtest_failed` is told while the window is open.
+    """
+
+    __test__ = False  # pytest takes classes of this name for tests
+
+    records: list[Record] = field(default_factory=list)
+    failure: VerdictFailure | MemoryNotReturnedWarning | None = None
+    window_is_open: bool = False
+    subtest_failed: bool = False
+
+
+_STATE = pytest.StashKey[TestState]()
+
+
+def state_of(item: pytest.Item) -> TestState:
+    """The state of `item`, new when there is none yet."""
+    return item.stash.setdefault(_STATE, TestState())
+
+
+def location(item: pytest.Item) -> str:
+    """Where the test begins, from the root folder on, as in its node id."""
+    return f"{item.location[0]}:{line_number(item)}"
+
+
+def line_number(item: pytest.Item) -> int:
+    """The line on which the test begins, from 1 on."""
+    return (item.location[1] or 0) + 1
+
+
+def finish_report(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],
+    report: pytest.TestReport,
+    settings_for: SettingsFor,
+) -> None:
+    """Send the records of a phase with its report, and say the verdict in place of a traceback.
+
+    A test that fails or skips by itself keeps its outcome: its traceback holds its locals
+    alive, so that its memory can't be judged.
+    """
+    state = item.stash.get(_STATE, None)
+    if call.excinfo is None and (state is None or not state.records):
+        return
+    state = state or state_of(item)
+    if state.window_is_open:  # a subtest, of a test that still runs
+        state.subtest_failed |= report.failed
+        return
+    records = list(state.records)
+    state.records.clear()
+    if call.excinfo is not None and call.excinfo.value is state.failure:
+        state.failure = None
+        _say_without_traceback(item, call.excinfo, report)
+    elif call.excinfo is not None and report.when != "teardown":
+        blocks = [one for one in records if one.window == "block"]
+        records = [*blocks, *_own_outcome(item, report, settings_for)]
+    _xdist.attach(report, records)
+
+
+def _own_outcome(
+    item: pytest.Item, report: pytest.TestReport, settings_for: SettingsFor
+) -> list[Record]:
+    outcome: str = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+    if report.when == "setup" and outcome == "failed":
+        outcome = "error"
+    phase = "in set-up" if report.when == "setup" else "by itself"
+    reason = f"the test {_HOW_IT_ENDED[outcome]} {phase}"
+    gate: Gate = "collect"  # where a mark is wrong, nobody knows what it asked for
+    try:
+        settings = settings_for(item)
+        if settings is None:
+            return []
+        gate = settings.gate.value
+    except InvalidSettingError as error:
+        reason = str(error)
+    return [
+        Record(
+            nodeid=item.nodeid,
+            verdict="unjudged",
+            gate=gate,
+            location=location(item),
+            reason=reason,
+            own_outcome=outcome,
+        )
+    ]
+
+
+def _say_without_traceback(
+    item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport
+) -> None:
+    """Show the exception's text and the place of the test: where we raised helps nobody.
+
+    A representation made by pytest, and not a text, travels through pytest-xdist whole and has
+    the parts that ``--tb=line``, the summary and JUnit files ask for.
+    """
+    shown = excinfo.getrepr(style="value")
+    first_line, _, _ = str(excinfo.value).partition("\n")
+    crash = shown.reprcrash
+    assert crash is not None  # an exception that was raised has a traceback
+    crash.path, crash.lineno, crash.message = _clickable(item), line_number(item), first_line
+    # As pytest ends a traceback, so that editors and terminals make it a link.
+    place = f"{crash.path}:{crash.lineno}: {type(excinfo.value).__name__}"
+    entry = shown.reprtraceback.reprentries[-1]
+    entry.lines = [*entry.lines, "", place]
+    report.longrepr = shown
+
+
+def _clickable(item: pytest.Item) -> str:
+    """The test's file, from the folder that pytest was started in."""
+    started_in = item.config.invocation_params.dir
+    inside = started_in in item.path.parents
+    return str(item.path.relative_to(started_in) if inside else item.path)
