@@ -84,6 +84,8 @@ def _paired_allocators(before: Snapshot, after: Snapshot) -> list[_Pair]:
     pairs = []
     for new in after.allocators:
         old = before.allocator(new.name)
+        if new.is_silent or (old is not None and old.is_silent):
+            continue
         if old is not None:
             pairs.append(_Pair(old, new))
         elif not new.from_start:
@@ -101,6 +103,9 @@ def _accounts_by_layout(before: Snapshot, after: Snapshot, pairs: list[_Pair]) -
             accounts[f"{pair.name}-live"], accounts[f"{pair.name}-free"] = live, free
             claimed_kinds.update(pair.after.kinds)
     accounts |= _split_anonymous(before, after, pairs, accounts)
+    if any(one.is_silent for one in (*before.allocators, *after.allocators)):
+        # What a silent allocator holds can't be told from what nobody holds.
+        accounts["mapped"] = 0
     accounts["mapped"] = accounts.get("mapped", 0) + sum(
         _growth(before, after, kind)
         # A library's data pages, private once written to; a heap that no allocator claims.

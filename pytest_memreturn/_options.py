@@ -155,15 +155,15 @@ def _closest_first(item: pytest.Item) -> Iterator[tuple[str, pytest.Mark]]:
     before those of the class derived from it.
     """
     callspec = getattr(item, "callspec", None)
-    parameter_marks = list(callspec.marks) if callspec is not None else []
+    of_parameters = [id(mark) for mark in callspec.marks] if callspec is not None else []
     for node in reversed(item.listchain()):
-        marks = node.own_markers
+        # By name and by identity: the arguments of other people's marks may refuse to be compared.
+        marks = [mark for mark in node.own_markers if mark.name == MARK]
         if isinstance(node, pytest.Class):
-            marks = marks[::-1]
+            marks.reverse()
         elif node is item:
-            marks = sorted(marks, key=lambda mark: mark not in parameter_marks)
-        name = node.nodeid or node.name
-        yield from ((name, mark) for mark in marks if mark.name == MARK)
+            marks.sort(key=lambda mark: id(mark) not in of_parameters)
+        yield from ((node.nodeid or node.name, mark) for mark in marks)
 
 
 def report_targets(config: pytest.Config) -> list[ReportTarget]:

@@ -201,6 +201,9 @@ class Recorder:
             # Last, since it disturbs most. The verdict stands, whether anybody can look or not.
             with contextlib.suppress(Exception):
                 window.survivors = self._instruments.census(before, at_gate)
+                # The census had millions of small numbers in hand; a window around this one
+                # must not find them free inside malloc.
+                self._instruments.releaser.trim()
             # Without a reading after the trim nothing is known to be pinned.
             trimmed = trimmed or before
             window.causes = find_causes(

@@ -72,7 +72,7 @@ class AllocatorStatistics:
     `own_mapping_live_bytes`: live blocks that have a mapping of their own each.
     `thread_top_bytes`: free bytes at the top of thread arenas, which no trim hands back.
     `from_start`: it serves from the start of the process on, so that no answer does not mean
-    no memory.
+    no memory. `is_silent`: it serves, but says nothing just now; the figures mean nothing.
     `reserve_bytes`: free memory it may keep whatever the program does, as its own working stock.
     """
 
@@ -84,6 +84,7 @@ class AllocatorStatistics:
     thread_top_bytes: int = 0
     reserve_bytes: int = 0
     from_start: bool = False
+    is_silent: bool = False
 
 
 _NO_KINDS: Mapping[MappingKind, KindUsage] = MappingProxyType({})

@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn._record import Survivors, SurvivorType
@@ -121,6 +122,11 @@ def _reachable_objects() -> Iterator[object]:
         if id(one) in own or _is_ours(type(one)):
             continue
         yield one
+        if any(base is ModuleType for base in _of_type(type(one), "__mro__")):
+            # What a module's names refer to hangs on its dict, which gc tracks. What a C module
+            # keeps besides must not be touched: _asyncio of CPython 3.12 shows dead objects of its
+            # free list here, and to take a reference to one and drop it makes that list a ring.
+            continue
         pending = _untracked_referents(one)
         while pending:
             other = pending.pop()
@@ -128,11 +134,13 @@ def _reachable_objects() -> Iterator[object]:
                 continue
             seen.add(id(other))
             yield other
-            if type(other) in {dict, tuple}:
+            if type(other) is dict or type(other) is tuple:
                 pending += _untracked_referents(other)
-            elif numpy_array is not None and numpy_array in _of_type(type(other), "__mro__"):
+            elif numpy_array is not None and any(
+                one is numpy_array for one in _of_type(type(other), "__mro__")
+            ):
                 # An array says nothing to gc of the object whose memory it shows.
-                base = getattr(other, "base", None)
+                base = numpy_array.base.__get__(other)
                 if base is not None and not gc.is_tracked(base):
                     pending.append(base)
 

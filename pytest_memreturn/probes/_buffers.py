@@ -19,34 +19,24 @@ class ReusableBuffers:
     raises the threshold below which later blocks stay on the heap: the measuring would change
     what is measured.
 
-    `made` counts the buffers made so far: a reading during which it grew has changed the
-    footprint and wants to be repeated.
+    `held_bytes` is what all buffers take: resident whole, so that a reading can leave them out.
     """
 
     size_bytes: int = _FIRST_SIZE_BYTES
-    made: int = 0
+    held_bytes: int = 0
     _free: list[mmap.mmap] = field(default_factory=list)
 
-    def reserve(self, count: int) -> None:
-        """Have `count` buffers ready."""
-        while len(self._free) < count:
-            self._free.append(self._make())
-
-    def lend(self, length: int) -> Text:
+    def lend(self, length: int) -> Loan:
         """A buffer with room for `length` bytes; all become larger where one is too small."""
         self._grow_to(length)
-        return Text(self, self._free.pop() if self._free else self._make(), length)
+        return Loan(self, self._free.pop() if self._free else self._make(), length)
 
-    def read(self, path: str) -> Text:
-        """The whole of the file at `path`; raises `OSError`.
-
-        The buffers are kept at least twice as large as the text, so that a file that grows
-        by half until its next reading needs no new ones then.
-        """
+    def read(self, path: str) -> Loan:
+        """The whole of the file at `path`; raises `OSError`."""
         while True:
             text = self.lend(0)
             text.length = read_into(path, text.buffer)
-            if 2 * text.length <= len(text.buffer):
+            if text.length < len(text.buffer):
                 return text
             self._grow_to(2 * len(text.buffer))
 
@@ -55,7 +45,7 @@ class ReusableBuffers:
         if len(buffer) == self.size_bytes:
             self._free.append(buffer)
         else:
-            buffer.close()
+            self._let_go(buffer)
 
     def _grow_to(self, least_bytes: int) -> None:
         if least_bytes <= self.size_bytes:
@@ -63,19 +53,23 @@ class ReusableBuffers:
         while self.size_bytes < least_bytes:
             self.size_bytes *= 2
         while self._free:
-            self._free.pop().close()
+            self._let_go(self._free.pop())
 
     def _make(self) -> mmap.mmap:
-        self.made += 1
         buffer = mmap.mmap(-1, self.size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         for offset in range(0, self.size_bytes, mmap.PAGESIZE):
             buffer[offset] = 0
+        self.held_bytes += self.size_bytes
         return buffer
+
+    def _let_go(self, buffer: mmap.mmap) -> None:
+        self.held_bytes -= len(buffer)
+        buffer.close()
 
 
 @dataclass(slots=True, eq=False)
-class Text:
-    """What one reading gave; the buffer goes back to its owner when nobody holds this any more."""
+class Loan:
+    """A buffer with `length` bytes of a reading in it; it goes back when nobody holds this."""
 
     _owner: ReusableBuffers
     buffer: mmap.mmap

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_memreturn.probes._buffers import ReusableBuffers, Text
+    from pytest_memreturn.probes._buffers import Loan, ReusableBuffers
 
 # mincore(2) promises only the lowest bit; no kernel has set another.
 _RESIDENT_RUN = re.compile(rb"\x01+")
@@ -21,20 +21,21 @@ _RESIDENT_RUN = re.compile(rb"\x01+")
 class PageMaps:
     """The residency of ranges by their start address, kept raw until somebody needs it."""
 
-    _pages: Text
+    _pages: Loan | None
     _spans: Mapping[int, tuple[int, int]]
 
     def resident_runs(self, start: int) -> Iterator[tuple[int, int]] | None:
         """Start and end of each resident run of the range at `start`; ``None``: not mapped here."""
-        if start not in self._spans:
+        if self._pages is None or start not in self._spans:
             return None
+        pages = self._pages.buffer
         first, last = self._spans[start]
         return (
             (
                 start + (run.start() - first) * mmap.PAGESIZE,
                 start + (run.end() - first) * mmap.PAGESIZE,
             )
-            for run in _RESIDENT_RUN.finditer(self._pages.buffer, first, last)
+            for run in _RESIDENT_RUN.finditer(pages, first, last)
         )
 
 
@@ -44,9 +45,12 @@ def page_maps(buffers: ReusableBuffers, ranges: Sequence[tuple[int, int]]) -> Pa
     A range that has changed since it was seen is one that mincore refuses.
     """
     mincore = _mincore()
+    if not ranges:
+        return PageMaps(None, {})
     pages = buffers.lend(sum(end - start for start, end in ranges) // mmap.PAGESIZE)
     spans = {}
-    vector = (ctypes.c_ubyte * len(pages.buffer)).from_buffer(pages.buffer)
+    # Not an array type of this length: a new class each time would be garbage each time.
+    vector = ctypes.c_ubyte.from_buffer(pages.buffer)
     try:
         position = 0
         for start, end in ranges:

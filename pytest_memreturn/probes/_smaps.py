@@ -78,8 +78,8 @@ class SmapsText:
             and ((start := int(heap[1], 16)) % _ARENA_ALIGNMENT == 0 or heap[3])
         ]
 
-    def snapshot(self, shared_memory_bytes: int) -> Snapshot:
-        """The layout by kind, and what it holds.
+    def snapshot(self, shared_memory_bytes: int, *, left_out_bytes: int = 0) -> Snapshot:
+        """The layout by kind, and what it holds, less `left_out_bytes` of anonymous memory.
 
         `shared_memory_bytes` is the kernel's own count (``RssShmem``): a layout names the usual
         places of shared memory, but a file on any tmpfs is shared memory too.
@@ -101,9 +101,12 @@ class SmapsText:
                 sizes[kind] = sizes.get(kind, 0) + entry.fields["Size"]
             if entry.counted_bytes:
                 ranges.append(MappedRange(entry.start, entry.end, kind, entry.counted_bytes))
+        if left_out_bytes:
+            counted["anonymous"] = counted.get("anonymous", 0) - left_out_bytes
+            sizes["anonymous"] = sizes.get("anonymous", 0) - left_out_bytes
         return Snapshot(
             footprint_bytes=sum(counted.values()) + totals["Swap"],
-            rss_bytes=totals["Rss"],
+            rss_bytes=totals["Rss"] - left_out_bytes,
             swap_bytes=totals["Swap"],
             lazy_free_bytes=totals["LazyFree"],
             file_bytes=totals["Rss"] - totals["Anonymous"] - shared_memory_bytes,

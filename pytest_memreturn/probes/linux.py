@@ -20,7 +20,7 @@ from pytest_memreturn.probes._smaps import SmapsText
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_memreturn.probes._buffers import Text
+    from pytest_memreturn.probes._buffers import Loan
     from pytest_memreturn.probes._residency import PageMaps
 
 _STATUS = "/proc/self/status"
@@ -30,10 +30,6 @@ _CLEAR_REFS = "/proc/self/clear_refs"
 
 # proc_pid_clear_refs(5): 5 sets the peak resident set size to the current one.
 _RESET_PEAK = b"5"
-
-# One at the gate, one after the trim, and their page maps, which stay empty: buffers for all of
-# them are made before the baseline is read, or they would grow the footprint they measure.
-_CAPTURES_AFTER_BASELINE = 4
 
 _KB = 1024
 _STATUS_FIELD = re.compile(rb"^(\w+):\s+(\d+)", re.MULTILINE)
@@ -48,9 +44,9 @@ class LinuxProbe:
         self._processors = os.cpu_count() or 1
         self._buffers = ReusableBuffers()
         self._peaks = NestedPeaks(
-            read_mark=lambda: _required(_read_status(), "VmHWM", _STATUS),
+            read_mark=lambda: self._without_buffers(_read_status(), "VmHWM"),
             reset_mark=_reset_peak_mark,
-            read_rss=lambda: _required(_read_status(), "VmRSS", _STATUS),
+            read_rss=lambda: self._without_buffers(_read_status(), "VmRSS"),
         )
 
     def counters(self) -> Counters:
@@ -66,8 +62,8 @@ class LinuxProbe:
             self._processors, threads=status.get("Threads", _KB) // _KB
         )
         return Counters(
-            footprint_bytes=sum(parts),
-            rss_bytes=_required(status, "VmRSS", _STATUS),
+            footprint_bytes=sum(parts) - self._buffers.held_bytes,
+            rss_bytes=self._without_buffers(status, "VmRSS"),
             error_bytes=off_pages * mmap.PAGESIZE * sum(part > 0 for part in parts),
         )
 
@@ -82,27 +78,26 @@ class LinuxProbe:
             + rollup.get("Private_Hugetlb", 0)
             + rollup.get("Shared_Hugetlb", 0)
             # The rollup has shared memory only by share (Pss_Shmem); the counter has it whole.
-            + status.get("RssShmem", 0),
-            rss_bytes=_required(rollup, "Rss", _ROLLUP),
+            + status.get("RssShmem", 0)
+            - self._buffers.held_bytes,
+            rss_bytes=_required(rollup, "Rss", _ROLLUP) - self._buffers.held_bytes,
         )
 
     def capture(self, *, baseline: bool = False) -> SmapsCapture:
         """The full mapping layout, as text; `SmapsCapture.snapshot` makes sense of it."""
-        while True:
-            made = self._buffers.made
-            try:
-                text = self._buffers.read(_SMAPS)
-            except OSError as error:
-                raise _unavailable(_SMAPS, error) from error
-            shared_memory = _read_status().get("RssShmem", 0)
-            smaps = SmapsText(text.buffer, text.length)
-            pages = page_maps(self._buffers, smaps.heaps_with_holes() if baseline else ())
-            if baseline:
-                self._buffers.reserve(_CAPTURES_AFTER_BASELINE)
-            if self._buffers.made == made or not baseline:
-                return SmapsCapture(text, shared_memory, pages)
-            # A buffer made on the way would be missing from the baseline.
-            del text, smaps, pages
+        try:
+            text = self._buffers.read(_SMAPS)
+        except OSError as error:
+            raise _unavailable(_SMAPS, error) from error
+        own_bytes = self._buffers.held_bytes
+        shared_memory_bytes = _read_status().get("RssShmem", 0)
+        smaps = SmapsText(text.buffer, text.length)
+        pages = page_maps(self._buffers, smaps.heaps_with_holes() if baseline else ())
+        return SmapsCapture(text, shared_memory_bytes, own_bytes, pages)
+
+    def _without_buffers(self, status: dict[str, int], name: str) -> int:
+        """A figure of ``status`` less what this probe itself keeps resident for its readings."""
+        return _required(status, name, _STATUS) - self._buffers.held_bytes
 
     def open_peak(self) -> int:
         """Begin to watch the peak, by resetting the kernel's high-water mark."""
@@ -124,10 +119,14 @@ def _reset_peak_mark() -> bool:
 
 @dataclass(slots=True, eq=False)
 class SmapsCapture:
-    """The text of ``smaps``, kept raw until somebody needs it."""
+    """The text of ``smaps``, kept raw until somebody needs it.
 
-    _text: Text
+    The probe's own buffers are left out: readings must not grow by being made.
+    """
+
+    _text: Loan
     _shared_memory_bytes: int
+    _own_bytes: int
     _pages: PageMaps
     _snapshot: Snapshot | None = None
 
@@ -137,12 +136,13 @@ class SmapsCapture:
 
     def footprint_bytes(self) -> int:
         """The footprint as `snapshot` gives it, without making sense of the layout."""
-        return self._smaps.private_footprint_bytes() + self._shared_memory_bytes
+        private_bytes = self._smaps.private_footprint_bytes() - self._own_bytes
+        return private_bytes + self._shared_memory_bytes
 
     def snapshot(self) -> Snapshot:
         """The layout by kind, and what it holds."""
         if self._snapshot is None:
-            found = self._smaps.snapshot(self._shared_memory_bytes)
+            found = self._smaps.snapshot(self._shared_memory_bytes, left_out_bytes=self._own_bytes)
             ranges = tuple(part for one in found.ranges for part in self._resident_parts(one))
             self._snapshot = dataclasses.replace(found, ranges=ranges)
         return self._snapshot

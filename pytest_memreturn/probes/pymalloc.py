@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._snapshot import AllocatorStatistics
@@ -32,13 +33,18 @@ class PymallocProbe:
     def statistics(self) -> AllocatorStatistics | None:
         """Blocks handed out against arenas held.
 
-        ``None`` where pymalloc is not in use (``PYTHONMALLOC=malloc``, free-threaded builds), while
-        tracemalloc stands before it, and where the interpreter does not export its statistics.
+        ``None`` where pymalloc is not in use (``PYTHONMALLOC=malloc``, free-threaded builds), and
+        where the interpreter does not export its statistics. Silent while tracemalloc stands
+        before it.
         """
         if self._print_statistics is None:
             return None
         text = printed_by(self._print_statistics)
-        return parse_statistics(text) if text is not None else None
+        found = parse_statistics(text) if text is not None else None
+        tracemalloc = sys.modules.get("tracemalloc")
+        if found is None and tracemalloc is not None and tracemalloc.is_tracing():
+            return AllocatorStatistics(self.name, 0, 0, from_start=True, is_silent=True)
+        return found
 
 
 def parse_statistics(text: bytes) -> AllocatorStatistics | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,13 @@ def parse_target(text: str) -> ReportTarget:
 
 def check_writable(path: Path) -> None:
     """Raise `OSError` now rather than after a long run. Makes missing folders, and no file."""
+    path = path.resolve()  # a link stays, and leads to the new report
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file():
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        is_file = True  # it will be one
+    if not is_file:
         msg = "there is something that is no regular file"
         raise OSError(msg)
     with tempfile.TemporaryFile(dir=path.parent):
@@ -56,8 +62,8 @@ def check_writable(path: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Put `text` at `path` in one step: a reader sees the old file or the new one, whole."""
-    path = path.resolve()  # a link stays, and leads to the new report
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=True)
+    path = path.resolve()
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".memreturn-", text=True)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)

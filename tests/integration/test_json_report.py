@@ -186,4 +186,4 @@ def test_written_when_the_instruments_fail(pytester: pytest.Pytester, run: Run) 
     result.assert_outcomes(passed=1)
     assert result.ret == pytest.ExitCode.OK
     record = _check(pytester.path / "report.json")["tests"][0]
-    assert (record["verdict"], record["reason"]) == ("unjudged", "no such meter")
+    assert (record["verdict"], record["reason"]) == ("unjudged", "RuntimeError: no such meter")

@@ -308,3 +308,29 @@ def test_mark_is_registered(pytester: pytest.Pytester, run: Run) -> None:
     run("--strict-markers").assert_outcomes(passed=1)
 
     run("--markers").stdout.fnmatch_lines(["@pytest.mark.returns_memory(max_retained=*"])
+
+
+def test_marks_whose_arguments_refuse_comparison(
+    pytester: pytest.Pytester, run: Run, verdicts: Verdicts
+) -> None:
+    """Other people's marks may carry arrays, which raise when they are compared."""
+    pytester.makeini("[pytest]\nmarkers = data(array): what the test reads")
+    pytester.makepyfile(
+        test_app="""
+        import pytest
+
+        class Array:
+            def __eq__(self, other): raise ValueError("the truth value is ambiguous")
+            __hash__ = None
+
+        @pytest.mark.data(Array())
+        @pytest.mark.parametrize("n", [pytest.param(1, marks=pytest.mark.data(Array()))])
+        @pytest.mark.returns_memory
+        def test_it(n): pass
+        """
+    )
+
+    result = run()
+
+    result.assert_outcomes(passed=1)
+    assert list(verdicts().values()) == ["returned"]

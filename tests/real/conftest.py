@@ -34,7 +34,12 @@ def judge(tmp_path: Path) -> Judge:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--memreturn"]
         chosen = [f"--memreturn-report={report}", *options, f"test_workloads.py::{workload}"]
         ended = subprocess.run(
-            [*command, *chosen], cwd=tmp_path, capture_output=True, text=True, check=False
+            [*command, *chosen],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
         assert ended.returncode in {0, 1}, ended.stdout + ended.stderr
         (record,) = json.loads(report.read_text(encoding="utf-8"))["tests"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import sys
+import tracemalloc
 from collections import namedtuple
 from collections.abc import Iterator
 
@@ -49,6 +50,21 @@ def test_pymalloc_says_what_is_live_and_what_it_holds() -> None:
         reserve_bytes=2 * 1_048_576,
         from_start=True,
     )
+
+
+def test_pymalloc_falls_silent_behind_tracemalloc() -> None:
+    """CPython prints no statistics then; that it has no arenas must not be believed."""
+    probe = PymallocProbe()
+    speaking = probe.statistics()
+    assert speaking is not None
+    assert not speaking.is_silent
+    tracemalloc.start()
+    try:
+        silent = probe.statistics()
+    finally:
+        tracemalloc.stop()
+    assert silent is not None
+    assert silent.is_silent
 
 
 def test_arenas_may_be_smaller() -> None:

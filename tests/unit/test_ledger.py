@@ -331,6 +331,16 @@ def test_an_allocator_that_was_there_unheard_has_not_grown() -> None:
     assert moved(close_ledger(before.snapshot(), USUAL.snapshot())) == {}
 
 
+def test_beside_a_silent_allocator_no_mapping_is_nobody_s() -> None:
+    """While tracemalloc runs, new anonymous memory may be pymalloc's: it is unexplained."""
+    silent = AllocatorStatistics("python", 0, 0, from_start=True, is_silent=True)
+    before = replace(USUAL, has_python=False, others=(silent,))
+    after = replace(
+        before, anonymous=before.anonymous + 9, anonymous_space=before.anonymous_space + 9
+    )
+    assert moved(close_ledger(before.snapshot(), after.snapshot())) == {"unexplained": 9}
+
+
 def test_accounts_are_there_even_when_they_did_not_move() -> None:
     """A report always has the same columns, zero or not."""
     assert close_ledger(USUAL.snapshot(), USUAL.snapshot()).to_dict() == dict.fromkeys(

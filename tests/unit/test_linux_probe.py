@@ -183,13 +183,16 @@ def test_a_field_that_is_missing_is_named(
 
 
 def test_a_capture_agrees_with_itself(procfs: Procfs) -> None:
-    """What is added up in the raw text is what the layout gives."""
+    """What is added up in the raw text is what the layout gives, both without our own buffers."""
     del procfs
-    capture = LinuxProbe().capture()
-    snapshot = SmapsText(SMAPS, len(SMAPS)).snapshot(1000 * KIB)
+    probe = LinuxProbe()
+    capture = probe.capture()
+    own = probe._buffers.held_bytes
+    assert own > 0
+    snapshot = SmapsText(SMAPS, len(SMAPS)).snapshot(1000 * KIB, left_out_bytes=own)
     assert capture.snapshot() == snapshot
     assert capture.snapshot() is capture.snapshot()
-    assert capture.footprint_bytes() == snapshot.footprint_bytes == (1000 + 5900 + 512) * KIB
+    assert capture.footprint_bytes() == snapshot.footprint_bytes == (1000 + 5900 + 512) * KIB - own
     assert capture.lazy_free_bytes() == snapshot.lazy_free_bytes == 100 * KIB
 
 
@@ -198,49 +201,32 @@ def test_a_capture_keeps_what_it_read(procfs: Procfs, *, baseline: bool) -> None
     """Later captures neither change an earlier one nor lend its memory."""
     probe = LinuxProbe()
     first = probe.capture(baseline=baseline)
+    own_then = probe._buffers.held_bytes
     later = SMAPS.replace(b"512", b"1024")
     procfs.smaps.write_bytes(later)
     second = probe.capture()
-    assert first.snapshot() == SmapsText(SMAPS, len(SMAPS)).snapshot(1000 * KIB)
-    assert second.snapshot() == SmapsText(later, len(later)).snapshot(1000 * KIB)
+    own_now = probe._buffers.held_bytes
+    assert own_now > own_then
+    old, new = SmapsText(SMAPS, len(SMAPS)), SmapsText(later, len(later))
+    assert first.snapshot() == old.snapshot(1000 * KIB, left_out_bytes=own_then)
+    assert second.snapshot() == new.snapshot(1000 * KIB, left_out_bytes=own_now)
 
 
-def test_later_captures_of_a_window_make_no_buffers(procfs: Procfs) -> None:
-    """Whatever the size of the layout, the baseline has made ready what they need."""
-    procfs.smaps.write_bytes(SMAPS * 600)
+def test_readings_leave_out_what_they_are_made_with(procfs: Procfs) -> None:
+    """The buffers that a large layout needs are no growth, whichever reading looks."""
     probe = LinuxProbe()
-    baseline = probe.capture(baseline=True)
-    made = probe._buffers.made
-    kept = [baseline, probe.capture(), probe.capture()]
-    assert probe._buffers.made == made
+    before = (probe.counters(), probe.exact())
+    assert probe._buffers.held_bytes == 0
+    procfs.smaps.write_bytes(SMAPS * 600)
+    kept = [probe.capture(baseline=True), probe.capture()]
+    own = probe._buffers.held_bytes
+    assert own >= 2 * len(SMAPS) * 600
+    for old, new in zip(before, (probe.counters(), probe.exact()), strict=True):
+        assert (old.footprint_bytes - new.footprint_bytes, old.rss_bytes - new.rss_bytes) == (
+            own,
+            own,
+        )
     del kept
-
-
-def test_the_baseline_is_read_with_its_buffers_made(procfs: Procfs) -> None:
-    """A buffer that was made after the reading would look like memory that the window took."""
-    procfs.smaps.write_bytes(SMAPS * 600)
-    probe = LinuxProbe()
-    made_at_reading = []
-    read = probe._buffers.read
-
-    def watched(path: str) -> object:
-        made_at_reading.append(probe._buffers.made)
-        return read(path)
-
-    probe._buffers = _Watched(probe._buffers, watched)  # type: ignore[assignment]
-    probe.capture(baseline=True)
-    assert made_at_reading[-1] == probe._buffers.made
-
-
-class _Watched:
-    """Buffers that tell when something is read into them."""
-
-    def __init__(self, buffers: object, read: Callable[[str], object]) -> None:
-        self._buffers = buffers
-        self.read = read
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._buffers, name)
 
 
 def test_holes_of_a_heap_are_told_by_their_pages(procfs: Procfs) -> None:

@@ -212,8 +212,14 @@ def failing_instruments() -> Instruments:
     raise ImportError
 
 
-@pytest.mark.parametrize("problem", [ZeroDivisionError("by zero"), ReadingUnavailableError("gone")])
-def test_any_failure_of_ours_is_a_reason_and_no_error(problem: Exception) -> None:
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"),
+        (ReadingUnavailableError("gone"), "gone"),
+    ],
+)
+def test_any_failure_of_ours_is_a_reason_and_no_error(problem: Exception, reason: str) -> None:
     """The code under test never sees that measuring failed."""
 
     class Broken(ScriptedProbe):
@@ -223,7 +229,7 @@ def test_any_failure_of_ours_is_a_reason_and_no_error(problem: Exception) -> Non
 
     attempt = Attempt(resolve([]), Broken([RETURNING]).instruments, "t.py::test_x")
     record = attempt.close(attempt.open())
-    assert (record.verdict, record.reason) == ("unjudged", str(problem))
+    assert (record.verdict, record.reason) == ("unjudged", reason)
     # Not even where there is no verdict to take.
     attempt.abandon(attempt.open())
 

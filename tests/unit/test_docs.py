@@ -1,0 +1,198 @@
+"""The reference pages name what there is, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema
+import pytest
+
+import pytest_memreturn
+from pytest_memreturn import _errors, _failures, _options
+from pytest_memreturn._ledger import Ledger, close_ledger
+from pytest_memreturn._record import Record
+from pytest_memreturn._snapshot import AllocatorStatistics, KindUsage, Snapshot
+from pytest_memreturn._verdict import find_causes
+from pytest_memreturn.probes.glibc import GlibcProbe
+from pytest_memreturn.probes.pymalloc import PymallocProbe
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA = json.loads(
+    resources.files("pytest_memreturn.report").joinpath("schema-1.json").read_text("utf-8")
+)
+
+# By heading on the page about the JSON report: the object of the schema that its table is about.
+SECTIONS = {
+    "The whole": "report",
+    "`environment`": "environment",
+    "`summary`": "summary",
+    "`tests[]`: records": "record",
+    "`readings`": "readings",
+    "`shown`": "shown",
+    "`explanation`": "explanation",
+    "`survivors[]`": "survivor",
+}
+
+
+def page(name: str) -> str:
+    """The text of a page."""
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def first_columns(text: str) -> dict[str, list[str]]:
+    """By heading, what stands in the first column of the tables below it, one backquoted word."""
+    found: dict[str, list[str]] = {}
+    heading = ""
+    for line in text.splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("#").strip()
+        elif row := re.match(r"\| `([^`]+)` \|", line):
+            found.setdefault(heading, []).append(row[1])
+    return found
+
+
+def objects(schema: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object that a schema describes, with its name."""
+    if "required" in schema and "properties" in schema:
+        yield name, schema
+    for inner, one in {**schema.get("$defs", {}), **schema.get("properties", {})}.items():
+        yield from objects(one, inner)
+
+
+def declared_options() -> tuple[list[str], list[str]]:
+    """The flags and the ini names that the plugin declares."""
+    flags: list[str] = []
+    names: list[str] = []
+
+    class Parser:
+        def getgroup(self, *_: str) -> Parser:
+            return self
+
+        def addoption(self, *flag: str, **_: object) -> None:
+            flags.extend(flag)
+
+        def addini(self, name: str, *_: str, **__: object) -> None:
+            names.append(name)
+
+    _options.declare(cast("pytest.Parser", Parser()))
+    return flags, names
+
+
+def test_every_key_of_the_report_is_in_its_table() -> None:
+    """Each object of the schema has a table with its keys, no fewer and no more."""
+    tables = first_columns(page("reference/report-json.md"))
+    documented = {SECTIONS[heading]: sorted(keys) for heading, keys in tables.items()}
+    assert documented == {
+        name: sorted(one["properties"]) for name, one in objects(SCHEMA, "report")
+    }
+
+
+@pytest.mark.parametrize(("name", "described"), list(objects(SCHEMA, "report")))
+def test_every_key_is_always_there(name: str, described: dict[str, Any]) -> None:
+    """No object of the report leaves a key out: a reader need not ask whether it is there."""
+    assert sorted(described["required"]) == sorted(described["properties"]), name
+
+
+def test_the_example_of_a_report_is_one() -> None:
+    """The example on the page is valid, and its record has every key and no other."""
+    (text,) = re.findall(r"```json\n(.*?)```", page("reference/report-json.md"), re.DOTALL)
+    example = json.loads(text)
+    jsonschema.validate(example, SCHEMA)
+    (record,) = example["tests"]
+    assert list(record) == [one.name for one in fields(Record)]
+
+
+@pytest.mark.parametrize("module", [_errors, _failures])
+def test_every_slug_has_a_section(module: object) -> None:
+    """Each error and warning is explained under its slug."""
+    slugs = {one.slug for one in vars(module).values() if hasattr(one, "slug")}
+    assert slugs
+    assert slugs <= set(
+        re.findall(r"^\(([a-z-]+)\)=$", page("reference/messages.md"), re.MULTILINE)
+    )
+
+
+def test_every_option_is_named() -> None:
+    """Each flag and each ini setting is on the page of options."""
+    flags, names = declared_options()
+    assert flags
+    assert names
+    text = page("reference/options.md")
+    assert [one for one in (*flags, *names) if not re.search(rf"`{one}(?![\w-])", text)] == []
+
+
+def test_no_option_is_invented() -> None:
+    """The table of the command line and the ini file names nothing that is not declared."""
+    flags, names = declared_options()
+    text = page("reference/options.md")
+    section = text[text.index("## Command line") : text.index("### Reports")]
+    rows = "\n".join(line for line in section.splitlines() if line.startswith("|"))
+    assert set(re.findall(r"--[a-z-]+[a-z]", rows)) == set(flags)
+    assert set(re.findall(r"`(memreturn\w*)`", rows)) == set(names)
+
+
+def test_the_marker_is_written_as_it_is() -> None:
+    """The page of options shows the marker with all its keywords and their defaults."""
+    signature, _, _ = _options.MARK_HELP.partition(":")
+    assert f"`{signature}`" in page("reference/options.md")
+
+
+def test_every_account_is_in_the_table() -> None:
+    """The table of accounts is what a full ledger has."""
+    reading = Snapshot(
+        footprint_bytes=0,
+        rss_bytes=0,
+        kinds={"anonymous": KindUsage(0, 0)},
+        allocators=(
+            AllocatorStatistics(GlibcProbe.name, 0, kinds=("heap", "arena")),
+            AllocatorStatistics(PymallocProbe.name, 0, held_bytes=0),
+        ),
+    )
+    tables = first_columns(page("reference/accounts-and-causes.md"))
+    assert sorted(tables["Accounts"]) == sorted(close_ledger(reading, reading).to_dict())
+
+
+def test_every_cause_has_a_section() -> None:
+    """The causes on the page are those that a ledger with something in every account gives."""
+    text = page("reference/accounts-and-causes.md")
+    accounts = dict.fromkeys(first_columns(text)["Accounts"], 4)
+    del accounts["unexplained"]
+    growth = sum(accounts.values()) + 4
+    causes = find_causes(
+        Ledger(growth, accounts),
+        Ledger(growth, dict.fromkeys(accounts, 2)),
+        python_in_malloc_bytes=2,
+        returnable={},
+    )
+    _, _, sections = text.partition("## Causes\n")
+    documented = re.findall(r"^\((.+)\)=\n### \1$", sections, re.MULTILINE)
+    assert sorted(documented) == sorted(causes.bytes_by_cause)
+
+
+def test_every_public_name_is_documented() -> None:
+    """Each name that can be imported has its entry on the page of names."""
+    entry = r"^\.\. auto\w+:: pytest_memreturn\.(\w+)(?![\w.])"
+    documented = re.findall(entry, page("reference/api.md"), re.MULTILINE)
+    assert sorted(documented) == sorted(pytest_memreturn.__all__)
+
+
+def test_the_house_is_drawn_once() -> None:
+    """The rooms on the page of architecture stand in the order that imports are checked by."""
+    source = (Path(__file__).parent / "test_house.py").read_text(encoding="utf-8")
+    (floors,) = (
+        ast.literal_eval(one.value)
+        for one in ast.parse(source).body
+        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "FLOORS"
+    )
+    package = Path(pytest_memreturn.__file__).parent
+    drawn = first_columns(page("explanation/architecture.md"))["Architecture"]
+    rooms = [room for floor in floors for room in floor]
+    built = [one for one in rooms if (package / one).is_dir() or (package / f"{one}.py").exists()]
+    assert [one.rstrip("/") for one in drawn] == built
