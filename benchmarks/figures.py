@@ -87,7 +87,7 @@ def spike() -> str:
         del moment
 
     growth = record_of(work).peak_growth_bytes or 0
-    return f"30.0 MiB for a moment: peak growth {mib(growth)}, {kib(growth - 30 * MIB)} off"
+    return f"30.0 MiB for a moment: peak growth {mib(growth)}, {kib(30 * MIB - growth)} short"
 
 
 def trim() -> str:

@@ -62,8 +62,9 @@ def objects(schema: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str, 
     """Every object that a schema describes, with its name."""
     if "required" in schema and "properties" in schema:
         yield name, schema
-    for inner, one in {**schema.get("$defs", {}), **schema.get("properties", {})}.items():
-        yield from objects(one, inner)
+    for inner in (schema.get("$defs", {}), schema.get("properties", {})):
+        for key, one in inner.items():
+            yield from objects(one, key)
 
 
 def declared_options() -> tuple[list[str], list[str]]:
