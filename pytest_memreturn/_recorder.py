@@ -195,7 +195,7 @@ class Recorder:
         ledger = close_ledger(before, at_gate)
         window.before, window.at_gate, window.ledger = before, at_gate, ledger
         if not window.fits(window.gate) and not self._settings.limits.chosen:
-            window.allowance = with_reserve(window.allowance, _reserve_bytes(ledger, at_gate))
+            window.grant(with_reserve(window.allowance, _reserve_bytes(ledger, at_gate)))
         if not window.fits(window.gate):
             trimmed = at_gate if window.gate == "trim" else self._after_trim(window)
             # Last, since it disturbs most. The verdict stands, whether anybody can look or not.
@@ -251,6 +251,11 @@ class _Window:
 
     def fits(self, rung: Rung) -> bool:
         return judge(self.retained_bytes(rung), self.allowance) == "returned"
+
+    def grant(self, allowance: Allowance) -> None:
+        """Allow more, if that lets the window pass; where it would not, nothing is said of it."""
+        if judge(self.retained_bytes(self.gate), allowance) == "returned":
+            self.allowance = allowance
 
     def measurement(self) -> Measurement:
         # Nobody climbed further than needed: the last rung below the gate is the one judged.
