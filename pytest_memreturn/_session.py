@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -40,6 +41,18 @@ class Session:
         self._probe_name = _options.probe_name(config)
         # Asked now, since while a test runs pytest has put a file in the terminal's place.
         self._terminal_columns = shutil.get_terminal_size().columns
+
+    def prepare(self, items: Sequence[pytest.Item]) -> None:
+        """Make the instruments before the first test, if any test is to be judged.
+
+        Loading them takes as long as a small test, and belongs to none.
+        """
+        judges = self._settings.enabled.value or any(
+            item.get_closest_marker(_options.MARK) is not None for item in items
+        )
+        if judges and self._settings.mode.value != "off":
+            with contextlib.suppress(Exception):  # which will be the reason of each test's record
+                self.instruments()
 
     def settings_for(self, item: pytest.Item) -> Settings | None:
         """How `item` is to be judged; ``None`` when it isn't. Raises `InvalidSettingError`."""

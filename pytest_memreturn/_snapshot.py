@@ -86,6 +86,11 @@ class AllocatorStatistics:
     from_start: bool = False
     is_silent: bool = False
 
+    @property
+    def free_bytes(self) -> int:
+        """Room in what it holds, resident or not; 0 where only the layout tells what it holds."""
+        return 0 if self.held_bytes is None else self.held_bytes - self.live_bytes
+
 
 _NO_KINDS: Mapping[MappingKind, KindUsage] = MappingProxyType({})
 

@@ -38,6 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_RecordCollector(report), "memreturn-records")
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make ready what tests are judged with, when all of them are known."""
+    session.config.stash[_SESSION].prepare(session.items)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A mark that cannot be right is an error of its test, before any fixture is set up."""

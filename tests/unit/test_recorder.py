@@ -621,3 +621,24 @@ def test_the_overhead_is_the_time_outside_the_window() -> None:
     for _ in range(100):
         instruments.clock()
     assert recorder.close().overhead_seconds == 2.0
+
+
+def test_the_reserve_is_seen_without_a_collection() -> None:
+    """What an allocator says of itself lets a window pass at its end already."""
+    default = DEFAULT_MAX_RETAINED_BYTES
+    probe = ScriptedProbe([Script(1000, end=1000 + default + 150)])
+    held = iter([1000, 1150])
+
+    class Pool:
+        name = "pool"
+
+        def statistics(self) -> AllocatorStatistics:
+            return replace(POOL, held_bytes=next(held))
+
+    instruments = replace(probe.instruments(), allocators=(Pool(),))
+    recorder = Recorder(instruments, resolve([]))
+    recorder.open()
+    found = recorder.close()
+    assert found.outcome == "returned"
+    assert list(found.readings) == ["baseline", "end"]
+    assert (found.allowance.allowed_bytes, found.allowance.reserve_bytes) == (default + 150, 150)
