@@ -82,7 +82,15 @@ os.environ["PATH"] = os.pathsep.join(
 def tests(session: nox.Session) -> None:
     """Run the whole suite against the built wheel."""
     session.install(".", "--group", "test")
-    run_suite(session)
+    run_suite(session, "-m", "not extended")
+
+
+@nox.session(python=PYTHONS[0])
+def extended(session: nox.Session) -> None:
+    """Run what needs other allocators and libraries; here nothing may be left out."""
+    session.install(".", "--group", "test", "--group", "libraries")
+    session.env["MEMRETURN_TEST_EVERYTHING"] = "1"
+    run_suite(session, "-m", "extended")
 
 
 @nox.session(python=PYTHONS[0])
@@ -90,12 +98,12 @@ def lowest(session: nox.Session) -> None:
     """Run the whole suite on the lowest versions that the project says it supports."""
     pins = [requirement.replace(">=", "==") for requirement in PROJECT["dependencies"]]
     session.install(".", "--group", "test", *pins)
-    run_suite(session)
+    run_suite(session, "-m", "not extended")
 
 
-def run_suite(session: nox.Session) -> None:
+def run_suite(session: nox.Session, *options: str) -> None:
     """Run pytest by its script: `python -m pytest` would put the checkout before the wheel."""
-    session.run("pytest", *session.posargs, env=CLOSED)
+    session.run("pytest", *options, *session.posargs, env=CLOSED)
 
 
 @nox.session(python=PYTHONS[-1])

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from pytest_memreturn._fixture import MemreturnFixture
     from pytest_memreturn._measure import Measure, measure
     from pytest_memreturn._record import Record
-    from pytest_memreturn._snapshot import Snapshot
+    from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
+    from pytest_memreturn.allocators._contract import Allocator
+    from pytest_memreturn.probes._contract import AccountProbe
 
 __all__ = [
+    "AccountProbe",
+    "Allocator",
+    "AllocatorStatistics",
     "InvalidSettingError",
     "Measure",
     "MemoryNotReturned",
@@ -37,6 +42,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AccountProbe": "probes._contract",
+    "Allocator": "allocators._contract",
+    "AllocatorStatistics": "_snapshot",
     "InvalidSettingError": "_errors",
     "Measure": "_measure",
     "MemoryNotReturned": "_failures",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 # Messages show where a class is from: the place users import it from.
@@ -25,6 +27,19 @@ class ReadingUnavailableError(Exception):
     """A reading could not be had: the verdict is ``unjudged``, with this text as the reason."""
 
     slug: ClassVar[str] = "reading-unavailable"
+
+
+@contextmanager
+def reading_of(kind: str, name: str) -> Iterator[None]:
+    """Whatever goes wrong inside is a reading that could not be had, and says whose it was."""
+    try:
+        yield
+    except ReadingUnavailableError:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        msg = f"{kind} {name}: {text}"
+        raise ReadingUnavailableError(msg) from error
 
 
 class MemreturnWarning(UserWarning):

@@ -28,6 +28,7 @@ class MemreturnFixture:
         *,
         min_returned: str | None = None,
         trim: bool | None = None,
+        settle: float | str | None = None,
         label: str | None = None,
     ) -> Measure:
         """Judge the ``with`` block that follows; the keywords are those of the marker.
@@ -36,7 +37,12 @@ class MemreturnFixture:
         """
         __tracebackhide__ = True
         self._blocks += 1
-        keywords = {"max_retained": max_retained, "min_returned": min_returned, "trim": trim}
+        keywords = {
+            "max_retained": max_retained,
+            "min_returned": min_returned,
+            "trim": trim,
+            "settle": settle,
+        }
         try:
             return self._session.measure(self._item, keywords, label or f"block {self._blocks}")
         except InvalidSettingError as error:

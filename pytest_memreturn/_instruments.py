@@ -1,61 +1,180 @@
-"""What a recorder measures with: probes, the release ladder, a census, a clock."""
+"""What a recorder measures with: probes, allocators, the release ladder, a census, a clock."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._record import Survivors
+from pytest_memreturn._errors import reading_of
+from pytest_memreturn._outside import NOTHING_OUTSIDE, Outside
+from pytest_memreturn._record import Holding, Survivors
 from pytest_memreturn._release import Releaser
+from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
+from pytest_memreturn.probes.motion import Motion
 
 if TYPE_CHECKING:
-    from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
-    from pytest_memreturn.probes._contract import AllocatorProbe, Capture, MemoryProbe
+    from pytest_memreturn.allocators._contract import Allocator
+    from pytest_memreturn.probes._contract import (
+        AccountProbe,
+        Capture,
+        MemoryProbe,
+        OutsideProbe,
+    )
 
 
-def _no_census(before: Snapshot, after: Snapshot) -> Survivors:
-    del before, after
-    return Survivors()
+class NothingOutside:
+    """A process that has nothing beyond its own mappings."""
+
+    def begin(self) -> object:
+        """Nothing is there."""
+        return None
+
+    def since(self, state: object, *, peak_growth_bytes: int) -> Outside:
+        """Nothing has come."""
+        del state, peak_growth_bytes
+        return NOTHING_OUTSIDE
+
+
+class Examiner:
+    """What looks into the process for a window that retained; this one finds nothing.
+
+    Called only then, so that it may take its time.
+    """
+
+    def survivors(self, before: Snapshot, after: Snapshot) -> Survivors:
+        """The objects that came between two snapshots and are still there."""
+        del before, after
+        return Survivors()
+
+    def newborn(self, allocators: Sequence[AllocatorStatistics]) -> Survivors:
+        """The objects that no full collection has seen yet."""
+        del allocators
+        return Survivors()
+
+    def python_in_malloc_bytes(self, allocators: Sequence[AllocatorStatistics]) -> int | None:
+        """What all Python objects together hold of malloc."""
+        del allocators
+        return None
+
+    def held_by_pytest(self) -> tuple[Holding, ...]:
+        """What the test runner itself keeps for its reports."""
+        return ()
+
+    def unwritten_huge_page_bytes(self, before: Snapshot, after: Snapshot) -> int | None:
+        """Memory that is resident only because of transparent huge pages."""
+        del before, after
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideBaseline:
+    """What was outside when a window opened."""
+
+    state: object
+    accounts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """What a recorder measures with.
-
-    `census` looks for the objects that survived between two snapshots; it is called only for a
-    window that retained.
-    """
+    """What a recorder measures with. `motion` and `sleep` serve to wait for a figure that falls."""
 
     memory: MemoryProbe
-    allocators: tuple[AllocatorProbe, ...] = ()
+    allocators: tuple[Allocator, ...] = ()
+    outside: OutsideProbe = field(default_factory=NothingOutside)
+    account_probes: tuple[AccountProbe, ...] = ()
     releaser: Releaser = field(default_factory=Releaser)
-    census: Callable[[Snapshot, Snapshot], Survivors] = _no_census
+    examiner: Examiner = field(default_factory=Examiner)
+    motion: Callable[[], Motion] = Motion
     clock: Callable[[], float] = time.perf_counter
+    sleep: Callable[[float], None] = time.sleep
 
     def statistics(self) -> tuple[AllocatorStatistics, ...]:
         """Every allocator's own figures, as far as they have any."""
-        return tuple(
-            found for probe in self.allocators if (found := probe.statistics()) is not None
+        found = []
+        for allocator in self.allocators:
+            with reading_of("allocator", allocator.name):
+                one: object = allocator.statistics()
+                if one is None:
+                    continue
+                if not isinstance(one, AllocatorStatistics) or one.name != allocator.name:
+                    msg = f"statistics() gave {one!r}"
+                    raise TypeError(msg)
+            found.append(one)
+        return tuple(found)
+
+    def live_bytes(self, names: Collection[str]) -> dict[str, int]:
+        """What the allocators of these names have handed out, as cheaply as they can say."""
+        found = {}
+        for allocator in self.allocators:
+            if allocator.name not in names:
+                continue
+            with reading_of("allocator", allocator.name):
+                found[allocator.name] = allocator.live_bytes()
+        return found
+
+    def unavailable(self) -> dict[str, str]:
+        """Why allocators that serve give no statistics, by name."""
+        reasons = {one.name: one.why_unavailable() for one in self.allocators}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
+    def begin_outside(self) -> OutsideBaseline:
+        """Remember what is outside now."""
+        return OutsideBaseline(self.outside.begin(), self._read_accounts())
+
+    def outside_since(self, baseline: OutsideBaseline, *, peak_growth_bytes: int) -> Outside:
+        """What has come since `baseline`."""
+        found = self.outside.since(baseline.state, peak_growth_bytes=peak_growth_bytes)
+        if not self.account_probes:
+            return found
+        grown = {
+            account: size - baseline.accounts[account]
+            for account, size in self._read_accounts().items()
+        }
+        counted = {probe.account for probe in self.account_probes if probe.counted}
+        return dataclasses.replace(
+            found,
+            accounts={name: size for name, size in grown.items() if name in counted},
+            shown={name: size for name, size in grown.items() if name not in counted},
         )
 
-    def full_reading(self, *, baseline: bool = False) -> FullReading:
-        """Layout and allocators now, still in the raw."""
-        return FullReading(self.memory.capture(baseline=baseline), self.statistics())
+    def full_reading(
+        self, outside: Outside = NOTHING_OUTSIDE, *, baseline: bool = False
+    ) -> FullReading:
+        """Layout and allocators now, still in the raw, with what is `outside`."""
+        capture = self.memory.capture(baseline=baseline)
+        return FullReading(capture, self.statistics(), outside)
+
+    def _read_accounts(self) -> dict[str, int]:
+        accounts = {}
+        for probe in self.account_probes:
+            with reading_of("probe", probe.account):
+                accounts[probe.account] = probe.read_bytes()
+        return accounts
 
 
 @dataclass(frozen=True, slots=True)
 class FullReading:
-    """A full reading in the raw: layout and allocators, taken together."""
+    """A full reading in the raw: layout and allocators, taken together, and what is outside."""
 
     capture: Capture
     allocators: tuple[AllocatorStatistics, ...]
+    outside: Outside = NOTHING_OUTSIDE
+
+    def footprint_bytes(self) -> int:
+        """The footprint, without making sense of the layout."""
+        return self.capture.footprint_bytes() + self.outside.footprint_bytes
 
     def snapshot(self) -> Snapshot:
         """The reading as one snapshot."""
         found = self.capture.snapshot()
-        if not self.allocators:
+        if not self.allocators and self.outside is NOTHING_OUTSIDE:
             return found
-        return dataclasses.replace(found, allocators=(*found.allocators, *self.allocators))
+        return dataclasses.replace(
+            found,
+            footprint_bytes=found.footprint_bytes + self.outside.footprint_bytes,
+            allocators=(*found.allocators, *self.allocators),
+            outside=self.outside,
+        )

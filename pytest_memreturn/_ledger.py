@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._snapshot import AllocatorStatistics
@@ -12,6 +13,18 @@ if TYPE_CHECKING:
     from pytest_memreturn._snapshot import MappingKind, Snapshot
 
 UNEXPLAINED = "unexplained"
+LIVE, FREE = "-live", "-free"
+
+# Where an allocator's memory lies, by the mapping kinds that are wholly its own.
+_PLACES: Mapping[MappingKind, str] = {"heap": "main-heap", "arena": "thread-arenas"}
+_OWN_MAPPINGS = "own-mappings"
+# What pools of others hold of it: negative, since it has accounts of its own.
+_POOLS = "pools"
+
+# Whoever serves malloc, by name.
+_MALLOCS = ("malloc", "jemalloc", "tcmalloc", "mimalloc")
+
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +32,55 @@ class Ledger:
     """The growth of a footprint, split over named accounts; all figures in bytes.
 
     What the accounts don't hold is `unexplained_bytes`, never hidden, so that everything sums
-    to `growth_bytes` by construction. A negative account gave memory back.
+    to `growth_bytes` by construction. A negative account gave memory back. `parts` splits some
+    of the accounts further: the parts of one sum to it. `most_hidden`: by allocator, no more of
+    its live growth than this can lie in memory that it held before.
     """
 
     growth_bytes: int
     accounts: Mapping[str, int]
+    parts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    most_hidden: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def unexplained_bytes(self) -> int:
         """The part of the growth that no account holds."""
         return self.growth_bytes - sum(self.accounts.values())
+
+    @property
+    def hidden_bytes(self) -> int:
+        """Live bytes that grew into memory which was resident and free before.
+
+        The footprint does not show them, and they are as much retained as any. What one
+        allocator took while the program gave as much back to another is no growth.
+        """
+        live = {
+            account.removesuffix(LIVE): size
+            for account, size in self.accounts.items()
+            if account.endswith(LIVE)
+        }
+        hidden = sum(
+            max(
+                0,
+                min(size, -self.accounts.get(name + FREE, 0), self.most_hidden.get(name, size)),
+            )
+            for name, size in live.items()
+        )
+        return max(0, min(hidden, sum(live.values())))
+
+    def less(self, other: Ledger) -> Ledger:
+        """What is left of each account when `other`, a span inside this one, is taken out."""
+        return Ledger(
+            self.growth_bytes - other.growth_bytes,
+            _difference(self.accounts, other.accounts),
+            {
+                account: _difference(
+                    self.parts.get(account, _NOTHING), other.parts.get(account, _NOTHING)
+                )
+                for account in {**self.parts, **other.parts}
+            },
+            _difference(self.most_hidden, other.most_hidden),
+        )
 
     def to_dict(self) -> dict[str, int]:
         """Every account and ``unexplained``, largest first."""
@@ -36,19 +88,50 @@ class Ledger:
         return dict(sorted(entries.items(), key=lambda entry: -entry[1]))
 
 
-def close_ledger(before: Snapshot, after: Snapshot) -> Ledger:
+def _difference(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    return {name: left.get(name, 0) - right.get(name, 0) for name in {**left, **right}}
+
+
+def close_ledger(
+    before: Snapshot, after: Snapshot, *, given_back: Mapping[str, int] = _NOTHING
+) -> Ledger:
     """Split the growth from `before` to `after` over accounts.
+
+    `given_back`: by allocator, how far the footprint fell when it was asked after `after`. For an
+    allocator that does not say what it holds, that is what was free in it.
 
     Without a mapping layout in either snapshot only what allocators say of themselves has a
     name; the rest is unexplained.
     """
     growth = after.footprint_bytes - before.footprint_bytes
+    outside = _outside_accounts(before, after)
     pairs = _paired_allocators(before, after)
+    parts: dict[str, Mapping[str, int]] = {}
     if before.kinds and after.kinds:
-        accounts = _accounts_by_layout(before, after, pairs)
+        accounts = _accounts_by_layout(before, after, pairs, given_back, parts)
     else:
-        accounts = _accounts_without_layout(growth, pairs)
-    return Ledger(growth, accounts)
+        rest = growth - sum(outside.values())
+        accounts = _accounts_without_layout(rest, pairs, given_back)
+    for account, size in outside.items():
+        accounts[account] = accounts.get(account, 0) + size
+    most_hidden = {
+        pair.name: pair.live_growth - pair.held_growth
+        for pair in pairs
+        if pair.says_what_it_holds and not pair.has_kinds
+    }
+    return Ledger(growth, accounts, parts, most_hidden)
+
+
+def _outside_accounts(before: Snapshot, after: Snapshot) -> dict[str, int]:
+    """Growth of what the footprint counts of memory beyond this process's own mappings."""
+    accounts = _difference(after.outside.accounts, before.outside.accounts)
+    for account, old, new in (
+        ("children", before.outside.children_bytes, after.outside.children_bytes),
+        ("shared-memory", before.outside.segments_bytes, after.outside.segments_bytes),
+    ):
+        if old or new:
+            accounts[account] = accounts.get(account, 0) + new - old
+    return accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +144,14 @@ class _Pair:
     @property
     def name(self) -> str:
         return self.after.name
+
+    @property
+    def has_kinds(self) -> bool:
+        return bool(self.after.live_by_kind)
+
+    @property
+    def says_what_it_holds(self) -> bool:
+        return self.after.held_bytes is not None
 
     @property
     def live_growth(self) -> int:
@@ -84,136 +175,212 @@ def _paired_allocators(before: Snapshot, after: Snapshot) -> list[_Pair]:
     pairs = []
     for new in after.allocators:
         old = before.allocator(new.name)
-        if new.is_silent or (old is not None and old.is_silent):
+        if new.is_elsewhere or new.is_silent or (old is not None and old.is_silent):
             continue
         if old is not None:
             pairs.append(_Pair(old, new))
         elif not new.from_start:
-            absent = AllocatorStatistics(new.name, 0, None if new.kinds else 0, new.kinds)
+            held = None if new.held_bytes is None else 0
+            absent = AllocatorStatistics(
+                new.name, 0, held, live_by_kind=dict.fromkeys(new.live_by_kind, 0)
+            )
             pairs.append(_Pair(absent, new))
     return pairs
 
 
-def _accounts_by_layout(before: Snapshot, after: Snapshot, pairs: list[_Pair]) -> dict[str, int]:
+def _accounts_by_layout(
+    before: Snapshot,
+    after: Snapshot,
+    pairs: list[_Pair],
+    given_back: Mapping[str, int],
+    parts: dict[str, Mapping[str, int]],
+) -> dict[str, int]:
     accounts: dict[str, int] = {}
     claimed_kinds: set[MappingKind] = set()
     for pair in pairs:
-        if pair.after.kinds:
-            live, free = _split_by_residency(before, after, pair)
-            accounts[f"{pair.name}-live"], accounts[f"{pair.name}-free"] = live, free
-            claimed_kinds.update(pair.after.kinds)
-    accounts |= _split_anonymous(before, after, pairs, accounts)
+        if not pair.has_kinds:
+            continue
+        live, free = _split_by_residency(before, after, pair)
+        parts[pair.name + LIVE], parts[pair.name + FREE] = live, free
+        accounts[pair.name + LIVE] = sum(live.values())
+        accounts[pair.name + FREE] = sum(free.values())
+        claimed_kinds.update(pair.after.live_by_kind)
+    # A heap that no allocator has to itself is shared out like any other mapping.
+    shared_kinds: tuple[MappingKind, ...] = (
+        "anonymous",
+        *(kind for kind in _PLACES if kind not in claimed_kinds),
+    )
+    split = _split_shared(before, after, pairs, shared_kinds, given_back)
+    for account, size in split.items():
+        accounts[account] = accounts.get(account, 0) + size
+        if account in parts:
+            parts[account] = {**parts[account], _OWN_MAPPINGS: size}
+    for pair in pairs:
+        if pair.after.is_from_malloc:
+            _take_from_malloc(pair, accounts, parts)
     if any(one.is_silent for one in (*before.allocators, *after.allocators)):
         # What a silent allocator holds can't be told from what nobody holds.
         accounts["mapped"] = 0
-    accounts["mapped"] = accounts.get("mapped", 0) + sum(
-        _growth(before, after, kind)
-        # A library's data pages, private once written to; a heap that no allocator claims.
-        for kind in ("file", "special", "heap", "arena")
-        if kind not in claimed_kinds
-    )
+    # A library's data pages, private once written to.
+    accounts["mapped"] += _growth(before, after, "file", "special")
     accounts["stacks"] = _growth(before, after, "stack")
     accounts["shared-memory"] = _growth(before, after, "shared-memory")
     accounts["swapped"] = after.swap_bytes - before.swap_bytes
     return accounts
 
 
-def _growth(before: Snapshot, after: Snapshot, kind: MappingKind) -> int:
-    return after.counted_bytes(kind) - before.counted_bytes(kind)
+def _growth(before: Snapshot, after: Snapshot, *kinds: MappingKind) -> int:
+    return after.counted_bytes(*kinds) - before.counted_bytes(*kinds)
 
 
-def _split_by_residency(before: Snapshot, after: Snapshot, pair: _Pair) -> tuple[int, int]:
-    """Growth of live and of free bytes, where whole mapping kinds are the allocator's.
+def _split_by_residency(
+    before: Snapshot, after: Snapshot, pair: _Pair
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Growth of live and of free bytes by place, where whole mapping kinds are the allocator's.
 
     Live blocks that were never written to are not resident; so live counts only as far as
     there is resident memory for it.
     """
-    kinds = pair.after.kinds
-    resident_before, resident_after = before.counted_bytes(*kinds), after.counted_bytes(*kinds)
-    live = min(pair.after.live_bytes, resident_after) - min(pair.before.live_bytes, resident_before)
-    return live, resident_after - resident_before - live
+    lives, frees = {}, {}
+    for kind, live_after in pair.after.live_by_kind.items():
+        resident_before, resident_after = before.counted_bytes(kind), after.counted_bytes(kind)
+        live_before = pair.before.live_by_kind.get(kind, 0)
+        live = min(live_after, resident_after) - min(live_before, resident_before)
+        place = _PLACES.get(kind, kind)
+        lives[place], frees[place] = live, resident_after - resident_before - live
+    return lives, frees
 
 
-def _split_anonymous(
-    before: Snapshot, after: Snapshot, pairs: list[_Pair], accounts: Mapping[str, int]
+def _split_shared(
+    before: Snapshot,
+    after: Snapshot,
+    pairs: list[_Pair],
+    kinds: tuple[MappingKind, ...],
+    given_back: Mapping[str, int],
 ) -> dict[str, int]:
-    """Share the anonymous mappings between the allocators that cut from them and ``mapped``.
+    """Share mappings of `kinds` between the allocators that cut from them and ``mapped``.
 
     The layout does not say whose an anonymous mapping is. What allocators hold is address
     space, of which a part may not be resident yet (the end of a new pymalloc arena, an
     untouched array), so each claim is cut to what is there.
     """
-    rest = _growth(before, after, "anonymous")
+    rest = _growth(before, after, *kinds)
     own_mapping_growth = sum(pair.own_mapping_growth for pair in pairs)
     split: dict[str, int] = {}
-    for pair in pairs:
-        if pair.after.kinds:
-            continue
-        held = pair.held_growth
-        if held > 0:
-            held = min(held, max(rest - min(0, own_mapping_growth), 0))
-        split[f"{pair.name}-live"] = pair.live_growth
-        split[f"{pair.name}-free"] = held - pair.live_growth
-        rest -= held
+    sharing = [pair for pair in pairs if not pair.has_kinds and not pair.after.is_from_malloc]
+    for pair in sharing:
+        if pair.says_what_it_holds:
+            held = pair.held_growth
+            if held > 0:
+                held = min(held, max(rest - min(0, own_mapping_growth), 0))
+            elif pair.after.holds_address_space:
+                held = max(held, min(rest, 0))
+            split[pair.name + LIVE] = pair.live_growth
+            split[pair.name + FREE] = held - pair.live_growth
+            rest -= held
     for pair in pairs:
         own = _between_zero_and(rest, pair.own_mapping_growth)
         if own:
-            live = f"{pair.name}-live"
-            split[live] = split.get(live, accounts.get(live, 0)) + own
+            split[pair.name + LIVE] = split.get(pair.name + LIVE, 0) + own
             rest -= own
+    untold = 0
+    for pair in sharing:
+        if not pair.says_what_it_holds:
+            live, free = _split_untold(rest, pair, given_back)
+            split[pair.name + LIVE] = split.get(pair.name + LIVE, 0) + live
+            split[pair.name + FREE] = free
+            untold += live + free
+            rest -= live + free
     # What is left is somebody else's mapping only as far as there is address space that no
     # allocator accounts for.
-    unclaimed_space = (
-        _size(after, "anonymous")
-        - _size(before, "anonymous")
-        - sum(pair.held_growth + pair.own_mapping_growth for pair in pairs)
-    )
+    held_growth = sum(pair.held_growth for pair in sharing)
+    space_growth = _size(after, *kinds) - _size(before, *kinds)
+    unclaimed_space = space_growth - held_growth - own_mapping_growth - untold
     split["mapped"] = _between_zero_and(rest, unclaimed_space)
-    rest -= split["mapped"]
-    first_touched = min(
-        max(rest, 0),
-        max(
-            0,
-            _untouched(before, [one.before for one in pairs])
-            - _untouched(after, [one.after for one in pairs]),
-        ),
+    touched = _untouched(before, [one.before for one in pairs], kinds) - _untouched(
+        after, [one.after for one in pairs], kinds
     )
-    if first_touched:
-        live = f"{max(pairs, key=lambda one: one.before.own_mapping_live_bytes).name}-live"
-        split[live] = split.get(live, accounts.get(live, 0)) + first_touched
-        rest -= first_touched
-    for pair in pairs:
-        # Room that was held before but not resident, since nothing had been written there yet.
-        if rest > 0 and not pair.after.kinds:
-            room = (pair.before.held_bytes or 0) - pair.before.live_bytes
-            newly_resident = min(rest, max(0, room))
-            split[f"{pair.name}-free"] += newly_resident
-            rest -= newly_resident
+    _add_newly_touched(split, rest - split["mapped"], pairs, sharing, touched)
     return split
 
 
-def _untouched(snapshot: Snapshot, allocators: list[AllocatorStatistics]) -> int:
+def _add_newly_touched(
+    split: dict[str, int], rest: int, pairs: list[_Pair], sharing: list[_Pair], touched: int
+) -> None:
+    """Give what is left to blocks, then to room, that were held before but not written to.
+
+    `touched`: so many bytes of blocks with a mapping of their own were written to for the first
+    time.
+    """
+    toucher = max(pairs, key=lambda one: one.before.own_mapping_live_bytes, default=None)
+    if toucher is not None:
+        most = min(touched, toucher.before.own_mapping_live_bytes)
+        first_touched = max(0, min(rest, most))
+        if first_touched:
+            live = toucher.name + LIVE
+            split[live] = split.get(live, 0) + first_touched
+            rest -= first_touched
+    for pair in sharing:
+        if rest > 0 and pair.says_what_it_holds:
+            newly_resident = min(rest, pair.before.free_bytes)
+            split[pair.name + FREE] += newly_resident
+            rest -= newly_resident
+
+
+def _take_from_malloc(
+    pair: _Pair, accounts: dict[str, int], parts: dict[str, Mapping[str, int]]
+) -> None:
+    """Name what a pool holds of malloc's live blocks."""
+    source = next((name + LIVE for name in _MALLOCS if name + LIVE in accounts), None)
+    if source is None:
+        return
+    held = _between_zero_and(accounts[source], pair.held_growth)
+    # Blocks with a mapping of their own are in the account already.
+    accounts[pair.name + LIVE] = accounts.get(pair.name + LIVE, 0) + pair.live_growth
+    accounts[pair.name + FREE] = held - pair.live_growth
+    accounts[source] -= held
+    if source in parts:
+        parts[source] = {**parts[source], _POOLS: parts[source].get(_POOLS, 0) - held}
+
+
+def _split_untold(rest: int, pair: _Pair, given_back: Mapping[str, int]) -> tuple[int, int]:
+    """Live and free growth of an allocator that does not say what it holds, out of `rest`."""
+    live = _between_zero_and(rest, pair.live_growth)
+    return live, _between_zero_and(rest - live, given_back.get(pair.name, 0))
+
+
+def _untouched(
+    snapshot: Snapshot, allocators: list[AllocatorStatistics], kinds: tuple[MappingKind, ...]
+) -> int:
     """At least so many bytes of live blocks with a mapping of their own were never written to."""
-    claimed = sum(one.own_mapping_live_bytes + (one.held_bytes or 0) for one in allocators)
-    return max(0, claimed - snapshot.counted_bytes("anonymous"))
+    claimed = sum(
+        one.own_mapping_live_bytes + (0 if one.live_by_kind else one.held_bytes or 0)
+        for one in allocators
+    )
+    return max(0, claimed - snapshot.counted_bytes(*kinds))
 
 
-def _accounts_without_layout(growth: int, pairs: list[_Pair]) -> dict[str, int]:
+def _accounts_without_layout(
+    growth: int, pairs: list[_Pair], given_back: Mapping[str, int]
+) -> dict[str, int]:
     accounts: dict[str, int] = {}
     rest = growth
     for pair in pairs:
         live = _between_zero_and(rest, pair.live_growth + pair.own_mapping_growth)
-        accounts[f"{pair.name}-live"] = live
+        accounts[pair.name + LIVE] = live
         rest -= live
-        if not pair.after.kinds:
-            free = _between_zero_and(rest, pair.held_growth - pair.live_growth)
-            accounts[f"{pair.name}-free"] = free
-            rest -= free
+        if pair.has_kinds:
+            continue  # What of its room is resident, only a layout tells.
+        free = pair.held_growth - pair.live_growth
+        if not pair.says_what_it_holds:
+            free = given_back.get(pair.name, 0)
+        accounts[pair.name + FREE] = _between_zero_and(rest, free)
+        rest -= accounts[pair.name + FREE]
     return accounts
 
 
-def _size(snapshot: Snapshot, kind: MappingKind) -> int:
-    return snapshot.kinds[kind].size_bytes if kind in snapshot.kinds else 0
+def _size(snapshot: Snapshot, *kinds: MappingKind) -> int:
+    return sum(snapshot.kinds[kind].size_bytes for kind in kinds if kind in snapshot.kinds)
 
 
 def _between_zero_and(bound: int, value: int) -> int:

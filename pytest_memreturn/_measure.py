@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from pytest_memreturn._errors import (
@@ -18,9 +18,11 @@ from pytest_memreturn._failures import MemoryNotReturned, Unjudged
 from pytest_memreturn._instruments import Instruments
 from pytest_memreturn._record import Record, Window
 from pytest_memreturn._recorder import Recorder
+from pytest_memreturn._release import Releaser
 from pytest_memreturn._settings import Source, check, resolve
-from pytest_memreturn.explain.survivors import find_survivors
-from pytest_memreturn.probes import allocator_probes, memory_probe
+from pytest_memreturn.allocators import known_allocators
+from pytest_memreturn.explain.examiner import ProcessExaminer
+from pytest_memreturn.probes import memory_probe, motion_probe, outside_probe
 from pytest_memreturn.report.message import render_message
 
 if TYPE_CHECKING:
@@ -36,10 +38,19 @@ T = TypeVar("T")
 @functools.cache
 def instruments(probe: str = "auto") -> Instruments:
     """The instruments of this process: one set, since the kernel has one peak to reset."""
-    found = Instruments(memory_probe(probe), allocator_probes(), census=find_survivors)
+    allocators = known_allocators()
+    found = Instruments(
+        memory_probe(probe),
+        allocators,
+        outside=outside_probe(probe),
+        releaser=Releaser(trims={one.name: one.release for one in allocators}),
+        examiner=ProcessExaminer(),
+        motion=motion_probe(probe).sample,
+    )
     # The first reading of each kind leaves things behind that no window shall be charged for.
     with contextlib.suppress(ReadingUnavailableError):
         found.full_reading(baseline=True)
+        found.begin_outside()
     return found
 
 
@@ -47,7 +58,8 @@ def instruments(probe: str = "auto") -> Instruments:
 class Attempt:
     """A recorder whose own failures never reach the code it measures.
 
-    Whatever keeps it from a verdict becomes the `reason` of an unjudged record.
+    Whatever keeps it from a verdict becomes the `reason` of an unjudged record. `open_windows`
+    has the recorder in it for as long as its window is open.
     """
 
     settings: Settings
@@ -56,6 +68,7 @@ class Attempt:
     location: str | None = None
     window: Window = "call"
     label: str | None = None
+    open_windows: list[Recorder] = field(default_factory=list)
 
     def open(self) -> Recorder | str:
         """A recorder with its window open, or the reason why there is none."""
@@ -64,17 +77,20 @@ class Attempt:
             recorder.open()
         except Exception as error:  # noqa: BLE001 - see the class
             return _reason(error)
+        self.open_windows.append(recorder)
         return recorder
 
     def abandon(self, opened: Recorder | str) -> None:
         """End the window of `open` without a verdict."""
         if isinstance(opened, Recorder):
+            self.open_windows.remove(opened)
             with contextlib.suppress(Exception):  # there is no verdict to spoil
                 opened.abandon()
 
     def close(self, opened: Recorder | str) -> Record:
         """End the window of `open` and judge it."""
         if isinstance(opened, Recorder):
+            self.open_windows.remove(opened)
             try:
                 measured = opened.close()
             except Exception as error:  # noqa: BLE001 - see the class
@@ -96,6 +112,21 @@ class Attempt:
             reason=reason,
             own_outcome=own_outcome,
         )
+
+
+def exclude(windows: Sequence[Recorder], fixture: str, scope: str) -> Generator[None, T, T]:
+    """Set up a fixture that outlives these open windows, and take what it keeps out of them."""
+    __tracebackhide__ = True
+    begun = []
+    for recorder in windows:
+        with contextlib.suppress(Exception):  # then nothing is excluded
+            begun.append((recorder, recorder.begin_exclusion()))
+    try:
+        return (yield)
+    finally:
+        for recorder, reading in begun:
+            with contextlib.suppress(Exception):
+                recorder.end_exclusion(reading, fixture, scope)
 
 
 def _reason(error: Exception) -> str:
@@ -236,20 +267,27 @@ def measure(
     *,
     min_returned: str | None = None,
     trim: bool | None = None,
+    settle: float | str | None = None,
     label: str | None = None,
 ) -> Measure:
     """Judge the block of code under a ``with`` statement, and keep the figures for afterwards.
 
     `max_retained`: bytes, or a size such as ``"5 MiB"``. `min_returned`: the share of the peak
     growth that must come back, such as ``"95%"``. `trim`: judge after every allocator was
-    asked. `label`: what messages call the block.
+    asked. `settle`: at most so many seconds to wait while memory is still on its way back, by
+    default 3. `label`: what messages call the block.
 
     Raises `InvalidSettingError` for a value that cannot be right. A block that can't be judged
     gives an `UnjudgedWarning`.
     """
     source = Source(
         "measure()",
-        {"max_retained": max_retained, "min_returned": min_returned, "trim": trim},
+        {
+            "max_retained": max_retained,
+            "min_returned": min_returned,
+            "trim": trim,
+            "settle": settle,
+        },
         at_the_test=True,
     )
     settings = resolve([check(source)])

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 MARK = "returns_memory"
 MARK_HELP = (
-    f"{MARK}(max_retained=None, *, min_returned=None, trim=None, enabled=True): "
+    f"{MARK}(max_retained=None, *, min_returned=None, trim=None, settle=None, enabled=True): "
     "fail this test when the memory it took is not returned to the operating system. "
     "max_retained: a size such as '10 MiB'; min_returned: a share of the peak growth, such as "
-    "'95%'; trim: judge after every allocator was asked; enabled=False: opt out."
+    "'95%'; trim: judge after every allocator was asked; settle: at most so many seconds to wait "
+    "while memory is still on its way back; enabled=False: opt out."
 )
 
 _INI = (
     ("memreturn", "bool", "Judge every test, as --memreturn does."),
     ("memreturn_max_retained", "string", "Default allowance, such as '2 MiB'."),
     ("memreturn_trim", "bool", "Judge after every allocator was asked to trim."),
+    ("memreturn_settle", "string", "At most so many seconds to wait for memory on its way back."),
     ("memreturn_mode", "string", "What a retained verdict does: fail, warn or off."),
     ("memreturn_strict", "bool", "A test that could not be judged fails."),
     ("memreturn_report", "linelist", "Reports: 'table', 'PATH.json' or 'FORMAT:PATH', one a line."),
@@ -46,6 +48,7 @@ _SETTINGS = (
     _Setting("enabled", "memreturn", "--memreturn"),
     _Setting("max_retained", "memreturn_max_retained", "--memreturn-max-retained"),
     _Setting("trim", "memreturn_trim", "--memreturn-trim", "--no-memreturn-trim"),
+    _Setting("settle", "memreturn_settle", "--memreturn-settle"),
     _Setting("mode", "memreturn_mode", "--memreturn-mode"),
     _Setting("strict", "memreturn_strict", "--memreturn-strict"),
 )
@@ -88,6 +91,12 @@ def declare(parser: pytest.Parser) -> None:
         dest="memreturn_trim",
         action="store_false",
         help="judge after garbage collection (the default)",
+    )
+    group.addoption(
+        "--memreturn-settle",
+        default=None,
+        metavar="SECONDS",
+        help="wait at most so long for memory that is still on its way back (default: 3); 0: never",
     )
     group.addoption(
         "--memreturn-mode",

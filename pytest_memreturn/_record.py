@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pytest_memreturn._outside import ChildProcess, Segment
 
 if TYPE_CHECKING:
     from pytest_memreturn._settings import Gate
@@ -41,10 +43,50 @@ class Survivors:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """What only a window that retained is examined for."""
+class Holding:
+    """Memory that the test runner itself keeps: `count` of `what`, about so many bytes."""
 
+    what: str
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A fixture that outlives the window it was first set up in, and what it keeps by right."""
+
+    fixture: str
+    scope: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What only a window that retained is examined for.
+
+    `parts` splits accounts further, and sums to them. `released`: by allocator, how far the
+    footprint fell when it was asked for its free memory. `unwritten_huge_page_bytes`: resident
+    only because of transparent huge pages; ``None`` where nobody could look.
+    """
+
+    parts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    released: Mapping[str, int] = field(default_factory=dict)
     survivors: tuple[SurvivorType, ...] = ()
+    children: tuple[ChildProcess, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    held_by_pytest: tuple[Holding, ...] = ()
+    unwritten_huge_page_bytes: int | None = None
+    allocators: tuple[AllocatorGrowth, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatorGrowth:
+    """How an allocator's own figures grew in a window; ``None`` where it does not say."""
+
+    name: str
+    live_bytes: int
+    held_bytes: int | None
+    arenas: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +97,9 @@ class Record:
     allocators' own working stock.
     `readings` are footprints by rung of the release ladder. `ledger` is ``None`` where the
     accounts were not needed: for most windows that returned their memory.
+    `hidden_bytes` is the part of what was retained that the footprint does not show, since it
+    grew into memory that was resident and free before. `excluded` is not part of it.
+    `settled_seconds` is how long the figure went on falling by itself after the window.
     """
 
     nodeid: str
@@ -69,6 +114,9 @@ class Record:
     allowed_bytes: int | None = None
     allowed_origin: str | None = None
     reserve_bytes: int = 0
+    hidden_bytes: int = 0
+    excluded: tuple[Exclusion, ...] = ()
+    settled_seconds: float = 0.0
     peak_growth_bytes: int | None = None
     peak_quality: PeakQuality | None = None
     returned_ratio: float | None = None
@@ -89,14 +137,28 @@ class Record:
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
         """The record that `to_dict` gave; keys of a newer report are passed over."""
         values = _known_fields(cls, data)
+        values["excluded"] = _all_of(Exclusion, values.get("excluded", ()))
         if values.get("explanation") is not None:
-            survivors = values["explanation"].get("survivors", ())
-            values["explanation"] = Explanation(
-                tuple(SurvivorType(**_known_fields(SurvivorType, one)) for one in survivors)
-            )
+            found = _known_fields(Explanation, values["explanation"])
+            for key, kind in _EXPLAINED_BY.items():
+                found[key] = _all_of(kind, found.get(key, ()))
+            values["explanation"] = Explanation(**found)
         return cls(**values)
 
 
-def _known_fields(kind: type[Record | SurvivorType], data: Mapping[str, Any]) -> dict[str, Any]:
+_EXPLAINED_BY: Mapping[str, type[Any]] = {
+    "survivors": SurvivorType,
+    "children": ChildProcess,
+    "segments": Segment,
+    "held_by_pytest": Holding,
+    "allocators": AllocatorGrowth,
+}
+
+
+def _all_of(kind: type[Any], entries: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
+    return tuple(kind(**_known_fields(kind, one)) for one in entries)
+
+
+def _known_fields(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
     names = {one.name for one in fields(kind)}
     return {key: value for key, value in data.items() if key in names}

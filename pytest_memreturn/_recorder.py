@@ -2,101 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._allowance import allowance, with_reserve
-from pytest_memreturn._ledger import close_ledger
-from pytest_memreturn._record import RUNGS, Explanation, Record, Survivors
-from pytest_memreturn._verdict import find_causes, judge
+from pytest_memreturn._books import Evidence, Span, explain, take_stock
+from pytest_memreturn._settle import settle
+from pytest_memreturn._verdict import judge
+from pytest_memreturn._window import Excluded, WindowState
 
 if TYPE_CHECKING:
-    from pytest_memreturn._allowance import Allowance
-    from pytest_memreturn._instruments import FullReading, Instruments
-    from pytest_memreturn._ledger import Ledger
-    from pytest_memreturn._record import Rung, SurvivorType, Window
-    from pytest_memreturn._settings import Gate, Settings
-    from pytest_memreturn._snapshot import Counters, Peak, Snapshot
-    from pytest_memreturn._verdict import Causes, Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What one window took and gave back. All sizes are bytes.
-
-    `retained_bytes` is taken at the gate, or at the rung below it where the memory was already
-    back. `readings` are footprints by rung, without those that were not needed. `before`,
-    `at_gate` and `ledger` are there for a window that retained and wherever detail was
-    asked for; `causes` and `survivors` only for a window that retained.
-    """
-
-    outcome: Outcome
-    gate: Gate
-    retained_bytes: int
-    allowance: Allowance
-    peak: Peak
-    peak_growth_bytes: int
-    readings: Mapping[Rung, int]
-    before: Snapshot | None = None
-    at_gate: Snapshot | None = None
-    ledger: Ledger | None = None
-    causes: Causes | None = None
-    survivors: tuple[SurvivorType, ...] = ()
-    overhead_seconds: float = 0.0
-
-    @property
-    def returned_ratio(self) -> float | None:
-        """The share of the peak growth that came back, 0 to 1; ``None`` where nothing grew."""
-        if self.peak_growth_bytes <= 0:
-            return None
-        kept = max(0, self.retained_bytes) / self.peak_growth_bytes
-        return max(0.0, 1.0 - kept)
-
-    def to_record(
-        self, nodeid: str, *, window: Window, label: str | None, location: str | None
-    ) -> Record:
-        """The same as plain data, for reports and for the way to another process."""
-        retained = self.outcome == "retained"
-        return Record(
-            nodeid=nodeid,
-            window=window,
-            label=label,
-            location=location,
-            verdict=self.outcome,
-            gate=self.gate,
-            cause=self.causes.first if self.causes else None,
-            causes=self.causes.listed if self.causes else None,
-            retained_bytes=self.retained_bytes,
-            allowed_bytes=self.allowance.allowed_bytes,
-            allowed_origin=self.allowance.origin,
-            reserve_bytes=self.allowance.reserve_bytes,
-            peak_growth_bytes=self.peak_growth_bytes,
-            peak_quality=self.peak.quality,
-            returned_ratio=self.returned_ratio,
-            readings={rung: self.readings.get(rung) for rung in RUNGS},
-            ledger=self.ledger.to_dict() if self.ledger else None,
-            shown=_shown(self.before, self.at_gate),
-            overhead_seconds=self.overhead_seconds,
-            explanation=Explanation(self.survivors) if retained else None,
-        )
-
-
-def _shown(before: Snapshot | None, after: Snapshot | None) -> dict[str, int | None] | None:
-    """Growth of what the footprint does not count, by the names of the report schema."""
-    if before is None or after is None:
-        return None
-
-    def growth(old: int | None, new: int | None) -> int | None:
-        return None if old is None or new is None else new - old
-
-    return {
-        "lazy-free": growth(before.lazy_free_bytes, after.lazy_free_bytes),
-        "file": growth(before.file_bytes, after.file_bytes),
-        "huge-pages": growth(before.huge_page_bytes, after.huge_page_bytes),
-    }
+    from pytest_memreturn._instruments import FullReading, Instruments, OutsideBaseline
+    from pytest_memreturn._measurement import Measurement
+    from pytest_memreturn._outside import Outside
+    from pytest_memreturn._record import Rung
+    from pytest_memreturn._settings import Settings
+    from pytest_memreturn._snapshot import Counters
 
 
 class Recorder:
@@ -114,6 +35,8 @@ class Recorder:
         self._settings = settings
         self._detailed = detailed
         self._overhead_seconds = 0.0
+        self._excluded: list[Excluded] = []
+        self._outside_baseline: OutsideBaseline
         self._before: FullReading
         self._counters: Counters
         self._peak_token: int
@@ -126,6 +49,7 @@ class Recorder:
         started = self._instruments.clock()
         self._instruments.releaser.collect()
         self._instruments.releaser.trim()
+        self._outside_baseline = self._instruments.begin_outside()
         self._peak_token = self._memory.open_peak()
         try:
             self._before = self._instruments.full_reading(baseline=True)
@@ -140,6 +64,22 @@ class Recorder:
         """End the window without a verdict."""
         self._memory.close_peak(self._peak_token)
 
+    def begin_exclusion(self) -> FullReading:
+        """Mark where something begins that may keep its memory; for `end_exclusion`."""
+        return self._level_reading()
+
+    def end_exclusion(self, begun: FullReading, fixture: str, scope: str) -> None:
+        """Take what grew since `begun` out of the window: it is the fixture's, by right."""
+        self._excluded.append(Excluded(fixture, scope, Span(begun, self._level_reading())))
+
+    def _level_reading(self) -> FullReading:
+        # Without a trim: what the window freed so far is still to be judged.
+        started = self._instruments.clock()
+        self._instruments.releaser.collect()
+        reading = self._instruments.full_reading(self._outside(peak_growth_bytes=0))
+        self._overhead_seconds += self._instruments.clock() - started
+        return reading
+
     def close(self) -> Measurement:
         """Read, climb the ladder only as far as needed, judge.
 
@@ -151,142 +91,156 @@ class Recorder:
         finally:
             peak = self._memory.close_peak(self._peak_token)
         peak_growth = max(0, peak.rss_bytes - self._counters.rss_bytes)
-        window = _Window(
+        outside = self._outside(peak_growth_bytes=peak_growth)
+        # What lives outside is in no RSS, and was there together with the rest at the end.
+        grown = at_end.footprint_bytes + outside.footprint_bytes - self._counters.footprint_bytes
+        peak_growth = max(peak_growth, grown)
+        window = WindowState(
             gate=self._settings.gate.value,
             allowance=allowance(self._settings.limits, peak_growth),
             peak=peak,
             peak_growth_bytes=peak_growth,
+            outside=outside,
+            excluded=[one.exclusion() for one in self._excluded],
         )
         if self._detailed or not self._clearly_fine(at_end, window):
             self._climb(window)
-        measured = window.measurement()
         seconds = self._overhead_seconds + self._instruments.clock() - started
-        return dataclasses.replace(measured, overhead_seconds=seconds)
+        return window.measurement(overhead_seconds=seconds)
 
-    def _clearly_fine(self, at_end: Counters, window: _Window) -> bool:
+    def _outside(self, *, peak_growth_bytes: int) -> Outside:
+        return self._instruments.outside_since(
+            self._outside_baseline, peak_growth_bytes=peak_growth_bytes
+        )
+
+    def _clearly_fine(self, at_end: Counters, window: WindowState) -> bool:
         """Whether the cheap counters alone show that the memory was returned."""
         lazy_free = self._before.capture.lazy_free_bytes()
         window.readings["baseline"] = self._counters.footprint_bytes - lazy_free
-        window.readings["end"] = at_end.footprint_bytes
+        window.readings["end"] = at_end.footprint_bytes + window.outside.footprint_bytes
         off_by = at_end.error_bytes + self._counters.error_bytes
-        return judge(window.retained_bytes("end") + off_by, window.allowance) == "returned"
+        return self._surely_fits(window, "end", off_by)
 
-    def _climb(self, window: _Window) -> None:
-        window.readings["baseline"] = self._before.capture.footprint_bytes()
-        window.readings["end"] = self._memory.exact().footprint_bytes
+    def _surely_fits(self, window: WindowState, rung: Rung, off_by: int = 0) -> bool:
+        """Whether the window fits even if all that may hide in resident memory does."""
+        grown = window.grown_bytes(rung) + off_by
+        if judge(grown, window.allowance) != "returned":
+            return False
+        headroom = window.allowance.allowed_bytes - max(0, grown)
+        return self._may_hide_bytes(headroom) <= headroom
+
+    def _may_hide_bytes(self, worth_asking: int) -> int:
+        """At most so many live bytes grew into memory that was resident and free before.
+
+        Allocators are only asked where they had more room than is `worth_asking`.
+        """
+        live = {one.name: one.live_bytes for one in self._before.allocators if one.counts}
+        rooms = {one.name: one.free_bytes for one in self._before.allocators if one.counts}
+        for span in self._excluded:
+            for name, (live_growth, free_growth) in span.growth_by_allocator().items():
+                live[name] = live.get(name, 0) + live_growth
+                rooms[name] = rooms.get(name, 0) + max(0, free_growth)
+        if sum(rooms.values()) <= worth_asking:
+            return sum(rooms.values())
+        now = self._instruments.live_bytes([name for name, room in rooms.items() if room])
+        return sum(min(rooms[name], max(0, size - live[name])) for name, size in now.items())
+
+    def _climb(self, window: WindowState) -> None:
+        window.readings["baseline"] = self._before.footprint_bytes()
+        self._read_rung(window, "end")
         if not self._detailed:
-            if not window.fits("end") and not self._settings.limits.chosen:
-                # Two arenas of reserve are common after many small objects; a collection and a
-                # ledger to learn just that would cost a passing test some tens of milliseconds.
-                window.grant("end", with_reserve(window.allowance, self._reserve_now_bytes()))
+            self._grant_reserve(window, "end")
+            if self._surely_fits(window, "end"):
+                return
             if window.fits("end"):
-                return
+                # What hides lies among older objects; only the garbage collector still knows
+                # which ones are new, and only until its next full collection.
+                window.newborn = self._instruments.examiner.newborn(self._before.allocators)
         self._instruments.releaser.collect()
-        window.readings["collect"] = self._memory.exact().footprint_bytes
-        if window.fits("collect") and not self._detailed:
-            return
-        if window.gate == "trim":
-            self._instruments.releaser.trim()
-            window.readings["trim"] = self._memory.exact().footprint_bytes
-            if window.fits("trim") and not self._detailed:
+        self._read_rung(window, "collect")
+        if not self._detailed:
+            self._grant_reserve(window, "collect")
+            if self._surely_fits(window, "collect"):
                 return
+        if window.gate == "trim":
+            window.released = self._instruments.releaser.trim_measured(self._footprint_bytes)
+            self._read_rung(window, "trim")
+            if not self._detailed and self._surely_fits(window, "trim"):
+                return
+        self._wait_while_falling(window)
+        if not self._detailed and self._surely_fits(window, window.gate):
+            return
         self._close_books(window)
 
-    def _reserve_now_bytes(self) -> int:
-        """How much free memory allocators have taken up as working stock, by their own figures."""
+    def _read_rung(self, window: WindowState, rung: Rung) -> None:
+        if window.outside.footprint_bytes:
+            now = self._outside(peak_growth_bytes=window.peak_growth_bytes)
+            window.outside = window.outside.still_there(now)
+        exact = self._memory.exact().footprint_bytes
+        window.readings[rung] = exact + window.outside.footprint_bytes
+
+    def _footprint_bytes(self) -> int:
+        # What hooks count may be what an allocator of theirs releases.
+        outside = self._outside(peak_growth_bytes=0)
+        return self._memory.exact().footprint_bytes + sum(outside.accounts.values())
+
+    def _grant_reserve(self, window: WindowState, rung: Rung) -> None:
+        """Let the default allowance grow by the allocators' working stock, if that is enough.
+
+        Two arenas of reserve are common after many small objects; a ledger to learn just that
+        would cost a passing test some tens of milliseconds.
+        """
+        if window.fits(rung) or self._settings.limits.chosen:
+            return
         before = {one.name: one for one in self._before.allocators}
-        return sum(
+        reserve = sum(
             max(0, min(one.reserve_bytes, one.free_bytes - before[one.name].free_bytes))
             for one in self._instruments.statistics()
             if one.name in before
         )
+        window.grant(rung, with_reserve(window.allowance, reserve))
 
-    def _close_books(self, window: _Window) -> None:
-        """Close the ledger at the gate; for memory that was retained, find who has it."""
-        reading = self._instruments.full_reading()
-        window.readings[window.gate] = reading.capture.footprint_bytes()
-        before, at_gate = self._before.snapshot(), reading.snapshot()
-        ledger = close_ledger(before, at_gate)
-        window.before, window.at_gate, window.ledger = before, at_gate, ledger
-        if not window.fits(window.gate) and not self._settings.limits.chosen:
-            granted = with_reserve(window.allowance, _reserve_bytes(ledger, at_gate))
-            window.grant(window.gate, granted)
-        if not window.fits(window.gate):
-            trimmed = at_gate if window.gate == "trim" else self._after_trim(window)
-            # Last, since it disturbs most. The verdict stands, whether anybody can look or not.
-            with contextlib.suppress(Exception):
-                window.survivors = self._instruments.census(before, at_gate)
-                # The census had millions of small numbers in hand; a window around this one
-                # must not find them free inside malloc.
-                self._instruments.releaser.trim()
-            # Without a reading after the trim nothing is known to be pinned.
-            trimmed = trimmed or before
-            window.causes = find_causes(
-                ledger,
-                close_ledger(before, trimmed),
-                python_in_malloc_bytes=window.survivors.in_malloc_bytes,
-                returnable={one.name: one.thread_top_bytes for one in trimmed.allocators},
-            )
+    def _wait_while_falling(self, window: WindowState) -> None:
+        """Give what is on its way back the time to arrive."""
 
-    def _after_trim(self, window: _Window) -> Snapshot | None:
-        """What a trim leaves; ``None`` if that can't be read, which takes no verdict back."""
-        with contextlib.suppress(Exception):
-            self._instruments.releaser.trim()
-            reading = self._instruments.full_reading()
-            window.readings["trim"] = reading.capture.footprint_bytes()
-            return reading.snapshot()
-        return None
+        def read() -> int:
+            self._read_rung(window, window.gate)
+            return window.readings[window.gate]
 
-
-def _reserve_bytes(ledger: Ledger, at_gate: Snapshot) -> int:
-    """How much of the growth is free memory that allocators keep as working stock."""
-    return sum(
-        max(0, min(one.reserve_bytes, ledger.accounts.get(f"{one.name}-free", 0)))
-        for one in at_gate.allocators
-    )
-
-
-@dataclass(slots=True)
-class _Window:
-    """What `Recorder.close` gathers on its way up the ladder."""
-
-    gate: Gate
-    allowance: Allowance
-    peak: Peak
-    peak_growth_bytes: int
-    readings: dict[Rung, int] = field(default_factory=dict)
-    before: Snapshot | None = None
-    at_gate: Snapshot | None = None
-    ledger: Ledger | None = None
-    causes: Causes | None = None
-    survivors: Survivors = field(default_factory=Survivors)
-
-    def retained_bytes(self, rung: Rung) -> int:
-        return self.readings[rung] - self.readings["baseline"]
-
-    def fits(self, rung: Rung) -> bool:
-        return judge(self.retained_bytes(rung), self.allowance) == "returned"
-
-    def grant(self, rung: Rung, allowance: Allowance) -> None:
-        """Allow more, if that lets the window pass; where it would not, nothing is said of it."""
-        if judge(self.retained_bytes(rung), allowance) == "returned":
-            self.allowance = allowance
-
-    def measurement(self) -> Measurement:
-        # Nobody climbed further than needed: the last rung below the gate is the one judged.
-        climbed: tuple[Rung, ...] = (self.gate, "collect", "end")
-        judged_at = next(rung for rung in climbed if rung in self.readings)
-        return Measurement(
-            outcome="returned" if self.fits(judged_at) else "retained",
-            gate=self.gate,
-            retained_bytes=self.retained_bytes(judged_at),
-            allowance=self.allowance,
-            peak=self.peak,
-            peak_growth_bytes=self.peak_growth_bytes,
-            readings=dict(self.readings),
-            before=self.before,
-            at_gate=self.at_gate,
-            ledger=self.ledger,
-            causes=self.causes,
-            survivors=self.survivors.types,
+        if window.fits(window.gate):
+            return
+        settled = settle(
+            read,
+            self._instruments.motion,
+            lambda _: window.fits(window.gate),
+            at_most_seconds=self._settings.settle_seconds.value,
+            others_alive=bool(window.outside.children),
+            clock=self._instruments.clock,
+            sleep=self._instruments.sleep,
         )
+        window.readings[window.gate] = settled.footprint_bytes
+        window.settled_seconds = settled.seconds
+
+    def _close_books(self, window: WindowState) -> None:
+        """Close the ledger at the gate; for memory that was retained, find who has it."""
+        reading = self._instruments.full_reading(window.outside)
+        window.readings[window.gate] = reading.footprint_bytes()
+        spans = [one.span for one in self._excluded]
+        window.stock = take_stock(self._before, reading, spans)
+        # What was granted on the way up was granted without the ledger.
+        window.allowance = allowance(self._settings.limits, window.peak_growth_bytes)
+        if not window.fits(window.gate) and not self._settings.limits.chosen:
+            granted = with_reserve(window.allowance, window.stock.reserve_bytes())
+            window.grant(window.gate, granted)
+        if window.fits(window.gate):
+            return
+        evidence = Evidence(self._before, reading, spans, window.newborn, window.released)
+        findings = explain(self._instruments, evidence, lambda: self._read_after_trim(window))
+        window.stock = findings.stock
+        window.causes, window.explanation = findings.causes, findings.explanation
+        if findings.after_trim_bytes is not None:
+            window.readings["trim"] = findings.after_trim_bytes
+
+    def _read_after_trim(self, window: WindowState) -> tuple[Mapping[str, int], FullReading]:
+        given_back = self._instruments.releaser.trim_measured(self._footprint_bytes)
+        return given_back, self._instruments.full_reading(window.outside)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-import psutil
+from pytest_memreturn._errors import reading_of
 
 # Bound before a test that replaces it for its own ends can reach the readings.
 _GC_COLLECT = gc.collect
@@ -25,12 +25,6 @@ def collect() -> None:
             return
 
 
-def trim_malloc() -> None:
-    """Ask the C library's malloc for its free memory, where it can be asked."""
-    if hasattr(psutil, "heap_trim"):
-        psutil.heap_trim()
-
-
 def forget_last_failure() -> None:
     """Drop the traceback of the last failed test before the baseline.
 
@@ -46,14 +40,28 @@ def forget_last_failure() -> None:
 class Releaser:
     """The rungs of the release ladder as the recorder calls them.
 
-    None of them says what it returned: malloc_trim(3) answers 1 even when it gave nothing
-    back, so the recorder measures.
+    `trims`: by allocator, in the order in which they are asked, those first that take their
+    memory from the ones behind them. None of them says what it returned: malloc_trim(3) answers 1
+    even when it gave nothing back, so it is measured.
     """
 
     collect: Callable[[], None] = collect
-    trims: tuple[Callable[[], None], ...] = (trim_malloc,)
+    trims: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
     def trim(self) -> None:
         """Ask every allocator in turn."""
-        for trim in self.trims:
-            trim()
+        for name, trim in self.trims.items():
+            with reading_of("allocator", name):
+                trim()
+
+    def trim_measured(self, footprint_bytes: Callable[[], int]) -> dict[str, int]:
+        """Ask every allocator in turn; by how many bytes the footprint fell for each."""
+        fell_by = {}
+        before = footprint_bytes()
+        for name, trim in self.trims.items():
+            with reading_of("allocator", name):
+                trim()
+            now = footprint_bytes()
+            fell_by[name] = before - now
+            before = now
+        return fell_by

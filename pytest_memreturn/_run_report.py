@@ -76,9 +76,11 @@ class RunReport:
         from pytest_memreturn.probes.environment import environment
 
         probe, allocators = None, []
+        unavailable: dict[str, str] = {}
         # What can't be read here has its place in the records; the report is written all the same.
         with contextlib.suppress(Exception):
             instruments = self._instruments()
             probe = instruments.memory.name
+            unavailable = instruments.unavailable()
             allocators = [one.name for one in instruments.statistics()]
-        return environment(probe, allocators)
+        return environment(probe, allocators, unavailable)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import shutil
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_memreturn import _options
+from pytest_memreturn import _options, _xdist
 from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
 from pytest_memreturn._failures import VerdictFailure
 from pytest_memreturn._settings import Source, check, resolve
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._measure import Measure
     from pytest_memreturn._record import Record
+    from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._settings import Settings
 
 T = TypeVar("T")
@@ -41,18 +41,32 @@ class Session:
         self._probe_name = _options.probe_name(config)
         # Asked now, since while a test runs pytest has put a file in the terminal's place.
         self._terminal_columns = shutil.get_terminal_size().columns
+        # As this process has them, and with what hooks have added.
+        self._instruments: tuple[Instruments, Instruments] | None = None
+        self._open_windows: list[Recorder] = []
+        self._problem: str | None = None
 
     def prepare(self, items: Sequence[pytest.Item]) -> None:
         """Make the instruments before the first test, if any test is to be judged.
 
-        Loading them takes as long as a small test, and belongs to none.
+        Loading them takes as long as a small test, and belongs to none. Raises
+        `pytest.UsageError` for what a hook gives and that can't be used.
         """
         judges = self._settings.enabled.value or any(
-            item.get_closest_marker(_options.MARK) is not None for item in items
+            item.get_closest_marker(_options.MARK) is not None
+            or "memreturn" in getattr(item, "fixturenames", ())
+            for item in items
         )
         if judges and self._settings.mode.value != "off":
-            with contextlib.suppress(Exception):  # which will be the reason of each test's record
+            try:
                 self.instruments()
+            except pytest.UsageError as error:
+                if not _xdist.is_worker(self._config):
+                    raise
+                # A worker that ends here takes its message with it: each test says it instead.
+                self._problem = str(error)
+            except Exception:  # noqa: BLE001, S110 - will be the reason of each test's record
+                pass
 
     def settings_for(self, item: pytest.Item) -> Settings | None:
         """How `item` is to be judged; ``None`` when it isn't. Raises `InvalidSettingError`."""
@@ -67,7 +81,10 @@ class Session:
     def settings_or_fail(self, item: pytest.Item) -> Settings | None:
         """`settings_for`, where a wrong mark fails the phase, with no more than its message."""
         try:
-            return self.settings_for(item)
+            settings = self.settings_for(item)
+            if settings is None or self._problem is None:
+                return settings
+            problem = self._problem
         except InvalidSettingError as error:
             problem = str(error) if item.nodeid in str(error) else f"{item.nodeid}: {error}"
         # Outside the handler, so that pytest shows no chain of exceptions.
@@ -78,7 +95,13 @@ class Session:
         from pytest_memreturn._measure import Attempt, raise_verdict
         from pytest_memreturn._release import forget_last_failure
 
-        attempt = Attempt(settings, self.instruments, item.nodeid, location(item))
+        attempt = Attempt(
+            settings,
+            self.instruments,
+            item.nodeid,
+            location(item),
+            open_windows=self._open_windows,
+        )
         state = state_of(item)
         forget_last_failure()
         opened = attempt.open()
@@ -121,6 +144,7 @@ class Session:
             location(item),
             window="block",
             label=label,
+            open_windows=self._open_windows,
         )
         return Measure(
             attempt,
@@ -128,8 +152,35 @@ class Session:
             warn=functools.partial(_warn, item),
         )
 
+    def fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, T, T]:
+        """Set up a fixture; what outlives the test that needs it first is not that test's."""
+        __tracebackhide__ = True
+        if not self._open_windows or fixturedef.scope == "function":
+            return (yield)
+        from pytest_memreturn._measure import exclude
+
+        windows = list(self._open_windows)
+        # The first fixture may need others; they end before it does, and are part of it.
+        self._open_windows.clear()
+        try:
+            return (yield from exclude(windows, fixturedef.argname, fixturedef.scope))
+        finally:
+            self._open_windows.extend(windows)
+
     def instruments(self) -> Instruments:
-        """What this process measures with."""
+        """What this process measures with, and what hooks have added to it."""
+        from pytest_memreturn._additions import with_additions
+
+        bare = self._bare_instruments()
+        if self._instruments is None or self._instruments[0] is not bare:
+            self._instruments = bare, with_additions(bare, self._config)
+        return self._instruments[1]
+
+    def instruments_in_use(self) -> Instruments:
+        """The same for a report; where nothing was judged here, no hook is asked for it."""
+        return self._instruments[1] if self._instruments else self._bare_instruments()
+
+    def _bare_instruments(self) -> Instruments:
         from pytest_memreturn._measure import instruments
 
         if INSTRUMENTS in self._config.stash:

@@ -17,11 +17,18 @@ Mode: TypeAlias = Literal["fail", "warn", "off"]
 T = TypeVar("T")
 
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
+_TIME = re.compile(rf"(?P<number>{_NUMBER.pattern}) ?(?P<unit>s|ms)?", re.ASCII)
 
 # A first call leaves behind caches and interned strings of some hundred KiB that nobody would
 # call a leak, while an empty test moves by at most 16 KiB: 2 MiB lies well between noise and
 # what a container feels.
 DEFAULT_MAX_RETAINED_BYTES = 2 * MIB
+
+# What polars freed was back within 1.1 s, and under a jemalloc with a decay of 1 s within 2.6 s.
+DEFAULT_SETTLE_SECONDS = 3.0
+
+# Nobody waits that long for memory: more is a slip, such as milliseconds without their unit.
+_MOST_SECONDS = 3600
 
 MODES: tuple[Mode, ...] = ("fail", "warn", "off")
 
@@ -67,6 +74,7 @@ class Settings:
     enabled: Sourced[bool]
     limits: Limits
     gate: Sourced[Gate]
+    settle_seconds: Sourced[float]
     mode: Sourced[Mode]
     strict: Sourced[bool]
 
@@ -77,6 +85,7 @@ DEFAULTS = Source(
         "enabled": False,
         "max_retained": DEFAULT_MAX_RETAINED_BYTES,
         "trim": False,
+        "settle": DEFAULT_SETTLE_SECONDS,
         "mode": "fail",
         "strict": False,
     },
@@ -99,6 +108,39 @@ def parse_share(value: object) -> Fraction:
     return share
 
 
+def parse_seconds(value: object) -> float:
+    """Seconds from a number, or from text such as ``"5"``, ``"2 s"`` or ``"500 ms"``.
+
+    Raises `ValueError`, with a sentence that starts with the value, for anything else, for a
+    negative number and for more than an hour.
+    """
+    seconds = _seconds(value)
+    if seconds is None:
+        msg = f"{value!r} is not a time: write seconds as a number, or text such as '500 ms'"
+        raise ValueError(msg)
+    if seconds < 0:
+        msg = f"{value!r} is negative: a time is 0 or more seconds"
+        raise ValueError(msg)
+    if seconds > _MOST_SECONDS:
+        msg = f"{value!r} is more than an hour"
+        raise ValueError(msg)
+    return float(seconds)
+
+
+def _seconds(value: object) -> Fraction | None:
+    if isinstance(value, str):
+        found = _TIME.fullmatch(value.strip())
+        if found is None:
+            return None
+        return Fraction(found["number"]) / (1000 if found["unit"] == "ms" else 1)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return Fraction(value)
+    except (ValueError, OverflowError):  # not a number, or infinite
+        return None
+
+
 def _parse_bool(value: object) -> bool:
     if not isinstance(value, bool):
         msg = f"{value!r} is not True or False"
@@ -118,12 +160,13 @@ _PARSERS: Mapping[str, Callable[[object], object]] = {
     "max_retained": cast("Callable[[object], object]", parse_size),
     "min_returned": parse_share,
     "trim": _parse_bool,
+    "settle": parse_seconds,
     "mode": _parse_mode,
     "strict": _parse_bool,
 }
 
 # What a marker, the fixture and measure() take; the rest concerns a whole run.
-LOCAL_KEYWORDS = ("max_retained", "min_returned", "trim", "enabled")
+LOCAL_KEYWORDS = ("max_retained", "min_returned", "trim", "settle", "enabled")
 
 
 def check(source: Source) -> Source:
@@ -173,6 +216,7 @@ def resolve(sources: Sequence[Source]) -> Settings:
         enabled=cast("Sourced[bool]", certain("enabled")),
         limits=Limits(cast("Sourced[int] | None", size), cast("Sourced[Fraction] | None", share)),
         gate=Sourced("trim" if trim.value else "collect", trim.origin),
+        settle_seconds=cast("Sourced[float]", certain("settle")),
         mode=cast("Sourced[Mode]", certain("mode")),
         strict=cast("Sourced[bool]", certain("strict")),
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from pytest_memreturn._outside import NOTHING_OUTSIDE, Outside
+
 MappingKind: TypeAlias = Literal[
     "heap",  # the brk heap: the main arena of malloc
     "arena",  # a thread arena of glibc malloc
@@ -53,12 +55,17 @@ class MappedRange:
     """Addresses ``start`` to ``end`` (exclusive) of one mapping and what it holds.
 
     Where a heap has holes that were given back, each resident run of it is a range.
+    `huge_page_bytes` is what of it lies in transparent huge pages.
     """
 
     start: int
     end: int
     kind: MappingKind
     counted_bytes: int
+    huge_page_bytes: int = 0
+
+
+_NO_LIVE: Mapping[MappingKind, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +74,46 @@ class AllocatorStatistics:
 
     `name` is the prefix of its accounts (``<name>-live``, ``<name>-free``).
     `live_bytes`: handed out to the program, from memory shared between blocks.
-    `held_bytes`: the memory those blocks are cut from; ``None`` where `kinds`, the mapping
-    kinds that are wholly this allocator's, tell it better, by residency.
+    `held_bytes`: the memory those blocks are cut from, resident or not; ``None`` where the
+    allocator does not say, so that only what its release gives back shows what was free.
+    `live_by_kind`: `live_bytes` by the mapping kinds that are wholly this allocator's, for one
+    that has any; how much of those is resident tells the rest.
     `own_mapping_live_bytes`: live blocks that have a mapping of their own each.
     `thread_top_bytes`: free bytes at the top of thread arenas, which no trim hands back.
+    `reserve_bytes`: free memory it may keep whatever the program does, as its own working stock.
+    `arenas`: how many separate heaps it keeps, if it counts them.
+    `holds_address_space`: any part of `held_bytes` may not be resident, so that less of it does
+    not mean that memory was given back.
+    `is_from_malloc`: it takes its memory from malloc, or from what serves in its place, whose
+    live bytes are then less by what it holds.
     `from_start`: it serves from the start of the process on, so that no answer does not mean
     no memory. `is_silent`: it serves, but says nothing just now; the figures mean nothing.
-    `reserve_bytes`: free memory it may keep whatever the program does, as its own working stock.
+    `is_elsewhere`: its memory is not this process's (a GPU's): shown, and never counted.
     """
 
     name: str
     live_bytes: int
     held_bytes: int | None = None
-    kinds: tuple[MappingKind, ...] = ()
+    live_by_kind: Mapping[MappingKind, int] = field(default_factory=lambda: _NO_LIVE)
     own_mapping_live_bytes: int = 0
     thread_top_bytes: int = 0
     reserve_bytes: int = 0
+    arenas: int | None = None
+    holds_address_space: bool = False
+    is_from_malloc: bool = False
     from_start: bool = False
     is_silent: bool = False
+    is_elsewhere: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether its figures say something of this process's memory."""
+        return not self.is_silent and not self.is_elsewhere
 
     @property
     def free_bytes(self) -> int:
-        """Room in what it holds, resident or not; 0 where only the layout tells what it holds."""
-        return 0 if self.held_bytes is None else self.held_bytes - self.live_bytes
+        """Room in what it holds, resident or not; 0 where it does not say what it holds."""
+        return 0 if self.held_bytes is None else max(0, self.held_bytes - self.live_bytes)
 
 
 _NO_KINDS: Mapping[MappingKind, KindUsage] = MappingProxyType({})
@@ -99,8 +123,9 @@ _NO_KINDS: Mapping[MappingKind, KindUsage] = MappingProxyType({})
 class Snapshot:
     """One reading of everything, in bytes. ``None`` marks what the probe cannot see.
 
-    `kinds` is empty where there is no mapping layout; otherwise its counted bytes plus
-    `swap_bytes` are the footprint, exactly.
+    `outside` is memory beyond this process's own mappings that came with the window.
+    `kinds` is empty where there is no mapping layout; otherwise its counted bytes, `swap_bytes`
+    and what is outside are the footprint, exactly.
     """
 
     footprint_bytes: int
@@ -112,6 +137,7 @@ class Snapshot:
     kinds: Mapping[MappingKind, KindUsage] = field(default_factory=lambda: _NO_KINDS)
     ranges: tuple[MappedRange, ...] = field(default=(), repr=False)
     allocators: tuple[AllocatorStatistics, ...] = ()
+    outside: Outside = NOTHING_OUTSIDE
 
     def counted_bytes(self, *kinds: MappingKind) -> int:
         """The footprint of mappings of these kinds, without swap."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pytest_memreturn._ledger import UNEXPLAINED
+from pytest_memreturn._free_parts import PINNED
+from pytest_memreturn._ledger import FREE, LIVE, UNEXPLAINED
 
 if TYPE_CHECKING:
     from pytest_memreturn._allowance import Allowance
@@ -54,6 +55,7 @@ _FIXED_CAUSES = {
     # A stack is a private mapping of a thread that still runs.
     "stacks": "mapped",
     "shared-memory": "shared-memory",
+    "children": "child-process",
     # Nobody can say whose pages were swapped out.
     "swapped": UNEXPLAINED,
     UNEXPLAINED: UNEXPLAINED,
@@ -62,22 +64,20 @@ _FIXED_CAUSES = {
 
 def find_causes(
     at_gate: Ledger,
-    after_trim: Ledger,
+    free_parts: Mapping[str, Mapping[str, int]],
     *,
     python_in_malloc_bytes: int | None,
-    returnable: Mapping[str, int],
 ) -> Causes:
     """Turn accounts into causes.
 
-    `at_gate` is what was retained; `after_trim` the same after every allocator was asked: free
-    memory that a trim returned was only held, what stayed is pinned.
+    `free_parts` is what `split_free` says of each account of free memory: what is pinned, and
+    what something would hand back. An account that is not in it was only held.
 
     `python_in_malloc_bytes` is what surviving Python objects hold of the live bytes of malloc,
     or of what serves in its place; ``None`` where nobody could look, so that nobody can say whether
     Python objects or native code hold those bytes.
 
-    `returnable`: by allocator, free bytes that are not pinned although a trim leaves them (the
-    tops of thread arenas).
+    An account that a hook added is its own cause.
     """
     found: dict[str, int] = {}
 
@@ -90,9 +90,7 @@ def find_causes(
     for account, size in accounts:
         if account in _FIXED_CAUSES:
             add(_FIXED_CAUSES[account], size)
-            continue
-        name, _, state = account.rpartition("-")
-        if state == "live":
+        elif account.endswith(LIVE):
             by_python = min(unspent, max(size, 0))
             unspent -= by_python
             add("live-python", by_python)
@@ -100,10 +98,26 @@ def find_causes(
                 "live-native" if python_in_malloc_bytes is not None else UNEXPLAINED,
                 size - by_python,
             )
-        else:
-            kept = min(max(after_trim.accounts.get(account, 0), 0), max(size, 0))
-            pinned = max(kept - returnable.get(name, 0), 0)
+        elif account.endswith(FREE):
+            name = account.removesuffix(FREE)
+            parts = free_parts.get(account, {})
+            pinned = sum(part for slug, part in parts.items() if slug.endswith(PINNED))
             add(f"pinned-{name}", pinned)
             add(f"held-by-{name}", size - pinned)
+        else:
+            add(account, size)
     shares = sorted(((slug, size) for slug, size in found.items() if size > 0), key=lambda s: -s[1])
     return Causes(dict(shares))
+
+
+def python_share(
+    live_growth: int, *, named_bytes: int, all_python_bytes: int, all_live_bytes: int
+) -> int:
+    """How much of malloc's `live_growth` Python objects have, where addresses alone can't tell.
+
+    What grew into old holes lies among old objects. Known are the survivors that could be
+    named, and two bounds: Python objects can't have more than all of them together, and native
+    code no more than what of malloc is not theirs.
+    """
+    at_least = live_growth - (all_live_bytes - all_python_bytes)
+    return max(0, min(max(named_bytes, at_least), all_python_bytes))

@@ -7,11 +7,11 @@ options; everything else comes when a run is configured, or a test is judged.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_memreturn import _options
+from pytest_memreturn import _options, hookspecs
 
 if TYPE_CHECKING:
     from pytest_memreturn._fixture import MemreturnFixture
@@ -27,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     _options.declare(parser)
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that others may implement."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Check all settings of the run before its first test."""
     from pytest_memreturn._run_report import RunReport
@@ -34,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.addinivalue_line("markers", _options.MARK_HELP)
     session = config.stash[_SESSION] = Session(config)
-    report = config.stash[_REPORT] = RunReport(config, session.instruments)
+    report = config.stash[_REPORT] = RunReport(config, session.instruments_in_use)
     config.pluginmanager.register(_RecordCollector(report), "memreturn-records")
 
 
@@ -58,6 +63,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if settings is None:
         return (yield)
     return (yield from session.judged_call(item, settings))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Keep what outlives a test out of its window; outermost, to see all that the set-up does."""
+    __tracebackhide__ = True
+    return (yield from request.config.stash[_SESSION].fixture_setup(fixturedef))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

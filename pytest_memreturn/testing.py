@@ -6,13 +6,15 @@ report tool, a hook.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._errors import ReadingUnavailableError
-from pytest_memreturn._instruments import Instruments
-from pytest_memreturn._record import Survivors, SurvivorType
+from pytest_memreturn._instruments import Examiner, Instruments
+from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
+from pytest_memreturn._record import Holding, Survivors, SurvivorType
 from pytest_memreturn._release import Releaser
 from pytest_memreturn._session import INSTRUMENTS
 from pytest_memreturn._snapshot import (
@@ -24,6 +26,7 @@ from pytest_memreturn._snapshot import (
     PeakQuality,
     Snapshot,
 )
+from pytest_memreturn.allocators._contract import Allocator
 
 if TYPE_CHECKING:
     import pytest
@@ -32,10 +35,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AllocatorStatistics",
+    "ChildProcess",
+    "Holding",
     "KindUsage",
     "MappedRange",
+    "Outside",
     "Script",
     "ScriptedProbe",
+    "Segment",
     "Snapshot",
     "SurvivorType",
     "Survivors",
@@ -61,6 +68,8 @@ class Script:
     error_bytes: int = 0
     unreadable: Rung | None = None
     survivors: Survivors = field(default_factory=Survivors)
+    held_by_pytest: tuple[Holding, ...] = ()
+    unwritten_huge_page_bytes: int | None = None
 
     def readings(self) -> Mapping[Rung, Snapshot]:
         """A snapshot for every rung."""
@@ -94,6 +103,35 @@ class _ScriptedCapture:
         return self.played
 
 
+class _ScriptedAllocator(Allocator):
+    """Says what the snapshot that is played says of the allocator of this name."""
+
+    def __init__(self, name: str, played: Callable[[], Snapshot]) -> None:
+        self.name = name
+        self._played = played
+
+    def statistics(self) -> AllocatorStatistics | None:
+        return self._played().allocator(self.name)
+
+
+class _ScriptedExaminer(Examiner):
+    """Finds what the script that has ended says."""
+
+    def __init__(self, ended: Callable[[], Script]) -> None:
+        self._ended = ended
+
+    def survivors(self, before: Snapshot, after: Snapshot) -> Survivors:
+        del before, after
+        return self._ended().survivors
+
+    def held_by_pytest(self) -> tuple[Holding, ...]:
+        return self._ended().held_by_pytest
+
+    def unwritten_huge_page_bytes(self, before: Snapshot, after: Snapshot) -> int | None:
+        del before, after
+        return self._ended().unwritten_huge_page_bytes
+
+
 @dataclass(slots=True)
 class _PlayedWindow:
     script: Script
@@ -101,7 +139,11 @@ class _PlayedWindow:
 
 
 class ScriptedProbe:
-    """A memory probe that plays one `Script` per window, the last one for ever after."""
+    """A memory probe that plays one `Script` per window, the last one for ever after.
+
+    What a snapshot says of allocators, and of what is outside, is played by instruments of
+    their own, as in a real process.
+    """
 
     name = "scripted"
 
@@ -113,20 +155,38 @@ class ScriptedProbe:
 
     def instruments(self) -> Instruments:
         """This probe, with a releaser that only moves it up the ladder."""
+        names = {
+            one.name: None
+            for script in self._scripts
+            for reading in script.readings().values()
+            for one in reading.allocators
+        }
         return Instruments(
             memory=self,
+            allocators=tuple(_ScriptedAllocator(name, self._read) for name in names),
+            outside=self,
             releaser=Releaser(
-                collect=lambda: self._climb_to("collect"), trims=(lambda: self._climb_to("trim"),)
+                collect=lambda: self._climb_to("collect"),
+                trims={"malloc": lambda: self._climb_to("trim")},
             ),
-            census=lambda _before, _after: self._ended.script.survivors,
+            examiner=_ScriptedExaminer(lambda: self._ended.script),
             clock=lambda: 0.0,
+            sleep=lambda _: None,
         )
+
+    def begin(self) -> None:
+        """Nothing to remember: snapshots say what has come."""
+
+    def since(self, state: object, *, peak_growth_bytes: int) -> Outside:
+        """What the reading at this rung has outside."""
+        del state, peak_growth_bytes
+        return self._read().outside
 
     def counters(self) -> Counters:
         """The reading at this rung; the first one in a window is its baseline."""
         # A window that climbs its ladder asks for counters no more: this is one around it.
         self._climbing = False
-        read = self._read()
+        read = self._read_inside()
         window = self._windows[-1]
         if window.rung == "baseline":
             window.rung = "end"
@@ -134,13 +194,13 @@ class ScriptedProbe:
 
     def exact(self) -> Counters:
         """The reading at this rung without an error."""
-        read = self._read()
+        read = self._read_inside()
         return Counters(read.footprint_bytes, read.rss_bytes)
 
     def capture(self, *, baseline: bool = False) -> _ScriptedCapture:
         """The reading at this rung."""
         del baseline
-        return _ScriptedCapture(self._read())
+        return _ScriptedCapture(self._read_inside())
 
     def open_peak(self) -> int:
         """Begin the next script."""
@@ -162,6 +222,14 @@ class ScriptedProbe:
     def _climb_to(self, rung: Rung) -> None:
         if self._climbing:
             self._ended.rung = rung
+
+    def _read_inside(self) -> Snapshot:
+        """The reading at this rung without what other instruments tell."""
+        read = self._read()
+        inside = read.footprint_bytes - read.outside.footprint_bytes
+        return dataclasses.replace(
+            read, footprint_bytes=inside, allocators=(), outside=NOTHING_OUTSIDE
+        )
 
     def _read(self) -> Snapshot:
         window = self._ended if self._climbing or not self._windows else self._windows[-1]

@@ -6,17 +6,17 @@ import ctypes
 import gc
 import struct
 import sys
-from array import array
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pytest_memreturn._ranges import AddressSet, grown_ranges
 from pytest_memreturn._record import Survivors, SurvivorType
+from pytest_memreturn.explain.buffers import LibraryBuffers
 
 if TYPE_CHECKING:
-    from pytest_memreturn._snapshot import MappedRange, Snapshot
+    from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
 
 # pymalloc serves requests up to 512 bytes (SMALL_REQUEST_THRESHOLD); larger ones go to malloc.
 _LARGEST_POOLED_BYTES = 512
@@ -24,6 +24,9 @@ _LARGEST_POOLED_BYTES = 512
 # How many types a report names, and from what part of the whole on; the sum counts all of them.
 _NAMED_TYPES = 10
 _NAMED_FROM = 1 / 1000
+
+# What asking for the count of references to an object adds to it: its name, and the argument.
+_OWN_REFERENCES = 2
 
 _OWN_MODULES = "pytest_memreturn."
 
@@ -38,23 +41,107 @@ def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
     """
     if not (before.ranges and after.ranges):
         return Survivors()
-    grown = GrownRanges(before.ranges, after.ranges)
+    grown = AddressSet(grown_ranges(before.ranges, after.ranges))
+    if not grown:
+        return Survivors(in_malloc_bytes=0)
+
+    libraries = LibraryBuffers()
+    pooled = pooled_up_to_bytes(after.allocators)
+
+    def new_bytes(candidate: object, size_bytes: int) -> int:
+        in_library = libraries.new_bytes(candidate, grown.holds) if libraries else 0
+        if in_library:
+            return in_library
+        is_new = grown.holds(id(candidate), size_bytes)
+        return size_bytes if is_new or _has_buffer_in(grown, candidate, size_bytes) else 0
+
+    return _count(_reachable_objects(gc.get_objects()), new_bytes, pooled)
+
+
+def pooled_up_to_bytes(allocators: Iterable[AllocatorStatistics]) -> int:
+    """Objects up to this size come from pymalloc; where it is not in use, none do."""
+    return _LARGEST_POOLED_BYTES if any(one.name == "python" for one in allocators) else 0
+
+
+def find_newborn(pooled_bytes: int) -> Survivors:
+    """Every object that no full collection has seen yet, garbage included; about that many.
+
+    Tells what is new where addresses don't, as long as no collection comes before it. This runs
+    before the reading that is judged, so it keeps no account of what it has seen: an object
+    that several hold counts for each of them by its part.
+    """
+    counts: dict[str, float] = defaultdict(float)
+    sizes: dict[str, float] = defaultdict(float)
+    in_malloc_bytes = 0.0
+    young = [*gc.get_objects(0), *gc.get_objects(1)]
+    for one in young:
+        if one is young or _is_ours(type(one)):
+            continue
+        for candidate, share in _with_shares(one):
+            size_bytes = _size_of(candidate)
+            name = _type_name(type(candidate))
+            counts[name] += share
+            sizes[name] += size_bytes * share
+            if size_bytes > pooled_bytes:
+                in_malloc_bytes += size_bytes * share
+    return _by_type(
+        {name: round(count) for name, count in counts.items()},
+        {name: round(size) for name, size in sizes.items()},
+        round(in_malloc_bytes),
+    )
+
+
+def _with_shares(one: object) -> Iterator[tuple[object, float]]:
+    """An object that gc tracks, and its part in each untracked one that hangs on it."""
+    yield one, 1.0
+    if _is_module(type(one)):
+        return
+    pending = [(one, 1.0)]
+    while pending:
+        holder, part = pending.pop()
+        referents = gc.get_referents(holder)
+        while referents:
+            other = referents.pop()
+            if gc.is_tracked(other):
+                continue
+            share = part / max(1, sys.getrefcount(other) - _OWN_REFERENCES)
+            yield other, share
+            if type(other) is dict or type(other) is tuple:
+                pending.append((other, share))
+
+
+def python_in_malloc_bytes(pooled_bytes: int) -> int:
+    """What all Python objects together hold of malloc, or of what serves in its place."""
+    return sum(
+        size_bytes
+        for candidate in _reachable_objects(gc.get_objects())
+        if (size_bytes := _size_of(candidate)) > pooled_bytes
+    )
+
+
+def _count(
+    candidates: Iterable[object], new_bytes: Callable[[object, int], int], pooled_bytes: int
+) -> Survivors:
+    """The candidates of which some bytes are new, by type."""
     counts: dict[str, int] = defaultdict(int)
     sizes: dict[str, int] = defaultdict(int)
     in_malloc_bytes = 0
-    if not grown:
-        return Survivors(in_malloc_bytes=0)
-    for candidate in _reachable_objects():
-        size_bytes = _size_of(candidate)
-        if not (
-            grown.holds(id(candidate), size_bytes) or _has_buffer_in(grown, candidate, size_bytes)
-        ):
+    for candidate in candidates:
+        size_bytes = new_bytes(candidate, _size_of(candidate))
+        if not size_bytes:
             continue
         name = _type_name(type(candidate))
         counts[name] += 1
         sizes[name] += size_bytes
-        if size_bytes > _LARGEST_POOLED_BYTES:
+        if size_bytes > pooled_bytes:
             in_malloc_bytes += size_bytes
+    return _by_type(counts, sizes, in_malloc_bytes)
+
+
+def _by_type(
+    counts: Mapping[str, int], sizes: Mapping[str, int], in_malloc_bytes: int
+) -> Survivors:
+    """The largest types, and the sum of all."""
     largest = sorted(sizes, key=lambda name: -sizes[name])[:_NAMED_TYPES]
     least = sum(sizes.values()) * _NAMED_FROM
     types = tuple(
@@ -63,66 +150,19 @@ def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
     return Survivors(types, in_malloc_bytes)
 
 
-class GrownRanges:
-    """Addresses that belong to memory now and did not before."""
-
-    def __init__(self, before: Iterable[MappedRange], after: Iterable[MappedRange]) -> None:
-        old = sorted((one.start, one.end) for one in before)
-        old_ends = [end for _, end in old]
-        # Arrays, since lists would bring int objects of ours into what is counted.
-        self._starts = array("Q")
-        self._ends = array("Q")
-        for one in sorted(after, key=lambda found: found.start):
-            if one.kind not in {"heap", "arena", "anonymous"}:
-                continue
-            first = bisect_right(old_ends, one.start)
-            for start, end in _without(
-                one.start, one.end, (old[index] for index in range(first, len(old)))
-            ):
-                self._starts.append(start)
-                self._ends.append(end)
-
-    def __bool__(self) -> bool:
-        return bool(self._starts)
-
-    def holds(self, address: int, size_bytes: int) -> bool:
-        """Whether a block lies in new memory, by its first byte or by its middle.
-
-        The first page of a new block may be an old one, shared with the block below it.
-        """
-        return address in self or address + size_bytes // 2 in self
-
-    def __contains__(self, address: int) -> bool:
-        index = bisect_right(self._starts, address) - 1
-        return index >= 0 and address < self._ends[index]
-
-
-def _without(start: int, end: int, old: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The parts of ``start`` to ``end`` that no range of `old` (sorted, later ends) covers."""
-    for old_start, old_end in old:
-        if old_start >= end:
-            break
-        if old_start > start:
-            yield start, old_start
-        start = max(start, old_end)
-    if start < end:
-        yield start, end
-
-
-def _reachable_objects() -> Iterator[object]:
-    """Every object gc tracks, and what those refer to that gc does not track.
+def _reachable_objects(tracked: list[object]) -> Iterator[object]:
+    """The `tracked` objects, and what those refer to that gc does not track.
 
     Untracked dicts and tuples are followed further. Objects of this package are left out.
     """
     numpy_array = getattr(sys.modules.get("numpy"), "ndarray", None)
-    tracked = gc.get_objects()
     own = {id(tracked)}
     seen: set[int] = set()
     for one in tracked:
         if id(one) in own or _is_ours(type(one)):
             continue
         yield one
-        if any(base is ModuleType for base in _of_type(type(one), "__mro__")):
+        if _is_module(type(one)):
             # What a module's names refer to hangs on its dict, which gc tracks. What a C module
             # keeps besides must not be touched: _asyncio of CPython 3.12 shows dead objects of its
             # free list here, and to take a reference to one and drop it makes that list a ring.
@@ -143,6 +183,10 @@ def _reachable_objects() -> Iterator[object]:
                 base = numpy_array.base.__get__(other)
                 if base is not None and not gc.is_tracked(base):
                     pending.append(base)
+
+
+def _is_module(found: type) -> bool:
+    return any(base is ModuleType for base in _of_type(found, "__mro__"))
 
 
 def _is_ours(found: type) -> bool:
@@ -166,7 +210,7 @@ def _size_of(candidate: object) -> int:
         return 0
 
 
-def _has_buffer_in(grown: GrownRanges, candidate: object, size_bytes: int) -> bool:
+def _has_buffer_in(grown: AddressSet, candidate: object, size_bytes: int) -> bool:
     """Whether a large object's own fields hold an address in `grown`.
 
     Lists, dicts, sets, bytearrays, arrays: their small fixed part may sit in an old hole while

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pytest_memreturn._errors import ReadingUnavailableError
 
 if TYPE_CHECKING:
-    from pytest_memreturn.probes._contract import AllocatorProbe, MemoryProbe
+    from pytest_memreturn.probes._contract import MemoryProbe, OutsideProbe
+    from pytest_memreturn.probes.motion import MotionProbe
 
 _NEEDED_ON_LINUX = ("/proc/self/status", "/proc/self/smaps", "/proc/self/smaps_rollup")
 
@@ -19,7 +20,7 @@ def memory_probe(name: str) -> MemoryProbe:
 
     Raises `ReadingUnavailableError` for the linux probe anywhere else.
     """
-    if name == "linux" or (name == "auto" and _procfs_is_readable()):
+    if _reads_procfs(name):
         if sys.platform != "linux":
             msg = f"the linux probe cannot read {sys.platform}"
             raise ReadingUnavailableError(msg)
@@ -31,12 +32,22 @@ def memory_probe(name: str) -> MemoryProbe:
     return PortableProbe()
 
 
-def allocator_probes() -> tuple[AllocatorProbe, ...]:
-    """A probe for every allocator this package knows; each says itself whether it is in use."""
-    from pytest_memreturn.probes.glibc import GlibcProbe
-    from pytest_memreturn.probes.pymalloc import PymallocProbe
+def outside_probe(name: str) -> OutsideProbe:
+    """What finds memory outside the process, beside the memory probe called `name`."""
+    from pytest_memreturn.probes.outside import LinuxOutside, PortableOutside
 
-    return (GlibcProbe(), PymallocProbe())
+    return LinuxOutside() if _reads_procfs(name) else PortableOutside()
+
+
+def motion_probe(name: str) -> MotionProbe:
+    """What tells whether memory is still on its way back, beside the memory probe `name`."""
+    from pytest_memreturn.probes.motion import LinuxMotion, PortableMotion
+
+    return LinuxMotion() if _reads_procfs(name) else PortableMotion()
+
+
+def _reads_procfs(name: str) -> bool:
+    return name == "linux" or (name == "auto" and _procfs_is_readable())
 
 
 def _procfs_is_readable() -> bool:

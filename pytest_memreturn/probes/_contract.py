@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
-from pytest_memreturn._snapshot import AllocatorStatistics, Counters, Peak, Snapshot
+from pytest_memreturn._outside import Outside
+from pytest_memreturn._snapshot import Counters, Peak, Snapshot
 
 
 class Capture(Protocol):
@@ -59,14 +61,34 @@ class MemoryProbe(Protocol):
         ...
 
 
-class AllocatorProbe(Protocol):
-    """Reads one allocator's own statistics."""
+class OutsideProbe(Protocol):
+    """Finds memory beyond this process's own mappings: its children, segments left behind."""
 
-    @property
-    def name(self) -> str:
-        """The prefix of the allocator's accounts."""
+    def begin(self) -> object:
+        """What is there now, for `since`."""
         ...
 
-    def statistics(self) -> AllocatorStatistics | None:
-        """What the allocator says now; ``None`` where it is not in use or does not say."""
+    def since(self, state: object, *, peak_growth_bytes: int) -> Outside:
+        """What has come since `begin` gave `state`.
+
+        `peak_growth_bytes`: how far the RSS of this process rose meanwhile.
+        """
         ...
+
+
+class AccountProbe(ABC):
+    """An account of its own: memory that neither the layout nor an allocator shows.
+
+    Derive from it to let the ledger count, say, a pool on a device or in a server that belongs to
+    the process, and give it to the hook ``pytest_memreturn_probes``.
+    """
+
+    account: str
+    """The account's name in ledgers and reports: letters, digits, dashes."""
+
+    counted: bool = True
+    """Whether its bytes belong to the footprint, and so to the verdict, or are only shown."""
+
+    @abstractmethod
+    def read_bytes(self) -> int:
+        """How much it holds now. Called twice for every judged test: keep it cheap."""

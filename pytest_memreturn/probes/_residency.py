@@ -44,7 +44,7 @@ def page_maps(buffers: ReusableBuffers, ranges: Sequence[tuple[int, int]]) -> Pa
 
     A range that has changed since it was seen is one that mincore refuses.
     """
-    mincore = _mincore()
+    ask = mincore()
     if not ranges:
         return PageMaps(None, {})
     pages = buffers.lend(sum(end - start for start, end in ranges) // mmap.PAGESIZE)
@@ -55,7 +55,7 @@ def page_maps(buffers: ReusableBuffers, ranges: Sequence[tuple[int, int]]) -> Pa
         position = 0
         for start, end in ranges:
             after = position + (end - start) // mmap.PAGESIZE
-            if mincore(start, end - start, ctypes.addressof(vector) + position) == 0:
+            if ask(start, end - start, ctypes.addressof(vector) + position) == 0:
                 spans[start] = (position, after)
             position = after
     finally:
@@ -64,7 +64,8 @@ def page_maps(buffers: ReusableBuffers, ranges: Sequence[tuple[int, int]]) -> Pa
 
 
 @cache
-def _mincore() -> ctypes._NamedFuncPointer:
+def mincore() -> ctypes._NamedFuncPointer:
+    """The C library's function, with its arguments declared."""
     function = ctypes.CDLL(None).mincore
     function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
     return function

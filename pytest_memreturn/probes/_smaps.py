@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,14 +31,21 @@ _FOOTPRINT_LINE = re.compile(
 _SOME_LAZY_FREE = re.compile(rb"\nLazyFree: +([1-9][0-9]*)")
 
 # glibc reserves each thread heap as a 64 MiB piece aligned to 64 MiB (HEAP_MAX_SIZE on 64 bit:
-# twice the largest mmap threshold, 32 MiB), without swap reservation.
-_ARENA_ALIGNMENT = 64 * 1024 * 1024
-_HEAP_SIZES = re.compile(
-    rb"\n([0-9a-f]+)-([0-9a-f]+) rw-p [0-9a-f]+ 00:00 0 *(\[heap\])?\n"
+# twice the largest mmap threshold, 32 MiB).
+ARENA_ALIGNMENT = 64 * 1024 * 1024
+# Without the addresses before it: a pattern that begins with a literal is found six times as
+# fast in a megabyte of text.
+_PRIVATE = re.compile(
+    rb" rw-p 00000000 00:00 0 *(\[heap\])?\n"
     rb"Size: +(\d+) kB\nKernelPageSize:.*\nMMUPageSize:.*\nRss: +(\d+) kB\n"
 )
 # A hole smaller than this hides less than the default allowance by far.
 _SMALLEST_HOLE_BYTES = 256 * 1024
+# Elsewhere holes are the rule (the stack of each thread has one), and large ones are those of
+# pools such as pyarrow's: address space taken at once, and filled little by little.
+_SMALLEST_OTHER_HOLE_BYTES = 4 * 1024 * 1024
+# A byte a page for more than this would be a mebibyte of ours.
+_LARGEST_LOOKED_INTO_BYTES = 4 * 1024 * 1024 * 1024
 
 # Shared memory as the kernel names it in a layout: tmpfs files and memfds, System V segments,
 # shared anonymous mappings. A dead name keeps " (deleted)" behind it.
@@ -65,21 +72,20 @@ class SmapsText:
             total += -size if line[1] == b"LazyFree" else size
         return total
 
-    def heaps_with_holes(self) -> list[tuple[int, int]]:
-        """Start and end of each heap of malloc of which a part was given back.
+    def private_mappings(self) -> Iterator[PrivateMapping]:
+        """The main heap, and every other mapping that is private, writable and without a name."""
+        for found in _PRIVATE.finditer(self.buffer, 0, self.length):
+            line = self.buffer.rfind(b"\n", 0, found.start()) + 1
+            start, end = (int(part, 16) for part in self.buffer[line : found.start()].split(b"-"))
+            hole_bytes = (int(found[2]) - int(found[3])) * _KB
+            yield PrivateMapping(start, end, found[1] is not None, hole_bytes)
 
-        What a test leaves in such a hole lies at an address that was mapped before it; only the
-        pages tell that the memory is new.
-        """
-        return [
-            (start, int(heap[2], 16))
-            for heap in _HEAP_SIZES.finditer(self.buffer, 0, self.length)
-            if (int(heap[4]) - int(heap[5])) * _KB >= _SMALLEST_HOLE_BYTES
-            and ((start := int(heap[1], 16)) % _ARENA_ALIGNMENT == 0 or heap[3])
-        ]
-
-    def snapshot(self, shared_memory_bytes: int, *, left_out_bytes: int = 0) -> Snapshot:
+    def snapshot(
+        self, shared_memory_bytes: int, *, arenas: Collection[int] = (), left_out_bytes: int = 0
+    ) -> Snapshot:
         """The layout by kind, and what it holds, less `left_out_bytes` of anonymous memory.
+
+        `arenas`: where thread heaps of malloc begin, as only their memory tells.
 
         `shared_memory_bytes` is the kernel's own count (``RssShmem``): a layout names the usual
         places of shared memory, but a file on any tmpfs is shared memory too.
@@ -88,10 +94,10 @@ class SmapsText:
         counted: dict[MappingKind, int] = {"shared-memory": shared_memory_bytes}
         ranges: list[MappedRange] = []
         totals = dict.fromkeys(("Rss", "Anonymous", "LazyFree", "Swap", "AnonHugePages"), 0)
-        guard_end = -1
+        before: SmapsEntry | None = None
         for entry in self._entries():
-            kind = mapping_kind(entry, follows_guard=entry.start == guard_end)
-            guard_end = entry.end if entry.is_guard else -1
+            kind = mapping_kind(entry, before, arenas)
+            before = entry
             for name in totals:
                 totals[name] += entry.fields.get(name, 0)
             counted[kind] = counted.get(kind, 0) + entry.counted_bytes
@@ -100,7 +106,8 @@ class SmapsText:
                 # The unused part of a thread arena is reserved without permissions.
                 sizes[kind] = sizes.get(kind, 0) + entry.fields["Size"]
             if entry.counted_bytes:
-                ranges.append(MappedRange(entry.start, entry.end, kind, entry.counted_bytes))
+                huge = entry.fields.get("AnonHugePages", 0)
+                ranges.append(MappedRange(entry.start, entry.end, kind, entry.counted_bytes, huge))
         if left_out_bytes:
             counted["anonymous"] = counted.get("anonymous", 0) - left_out_bytes
             sizes["anonymous"] = sizes.get("anonymous", 0) - left_out_bytes
@@ -167,26 +174,22 @@ class SmapsEntry:
         return self.permissions.startswith(b"---")
 
     @property
-    def is_guard(self) -> bool:
-        """Whether it may be what stands below a thread's stack; the rest of an arena is none."""
-        return self.is_inaccessible and not self.path and not self.may_be_arena
+    def is_reserved(self) -> bool:
+        """Whether it was mapped without swap for it, as allocators map and thread stacks are not.
 
-    @property
-    def may_be_arena(self) -> bool:
-        """Whether no swap is reserved for it, as glibc asks for thread arenas.
-
-        Alignment alone won't do: recent kernels align every large mapping to 2 MiB, and one in
-        32 of those by chance to 64 MiB. A kernel that prints no flags leaves it open.
+        Above what an allocator has not opened yet lies the next piece that it has.
         """
-        return self.flags is None or b"nr" in self.flags
+        return self.flags is not None and b"nr" in self.flags
+
+    def is_guard_of(self, above: SmapsEntry) -> bool:
+        """Whether it may be what stands below a thread's stack."""
+        return self.is_inaccessible and not self.path and self.end == above.start
 
 
-def mapping_kind(entry: SmapsEntry, *, follows_guard: bool) -> MappingKind:
-    """Which kind a mapping is.
-
-    `follows_guard`: it begins where an anonymous one without any permission ends, as a thread's
-    stack does.
-    """
+def mapping_kind(
+    entry: SmapsEntry, before: SmapsEntry | None, arenas: Collection[int]
+) -> MappingKind:
+    """Which kind a mapping is, by itself, the one listed before it, and where arenas begin."""
     if entry.path == b"[heap]":
         return "heap"
     if entry.path == b"[stack]":
@@ -194,8 +197,35 @@ def mapping_kind(entry: SmapsEntry, *, follows_guard: bool) -> MappingKind:
     if entry.path.startswith(_SHARED_MEMORY_NAMES):
         return "shared-memory"
     if entry.path.startswith(b"[anon:") or not entry.path:
-        if entry.may_be_arena and entry.start % _ARENA_ALIGNMENT == 0:
+        if entry.start in arenas:
             return "arena"
-        is_stack = follows_guard and entry.permissions.startswith(b"rw")
+        above_guard = before is not None and before.is_guard_of(entry)
+        is_stack = above_guard and entry.permissions.startswith(b"rw") and not entry.is_reserved
         return "stack" if is_stack else "anonymous"
     return "special" if entry.path.startswith(b"[") else "file"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateMapping:
+    """Memory that an allocator may cut blocks from; `hole_bytes` of it are not resident."""
+
+    start: int
+    end: int
+    is_main_heap: bool
+    hole_bytes: int
+
+    @property
+    def may_be_thread_heap(self) -> bool:
+        """Whether it lies where malloc puts the heaps of threads."""
+        return self.start % ARENA_ALIGNMENT == 0 and not self.is_main_heap
+
+    def has_holes(self, *, is_heap: bool) -> bool:
+        """Whether it has a part worth looking at that is not resident.
+
+        What a test leaves in such a hole lies at an address that was mapped before it; only the
+        pages tell that the memory is new.
+        """
+        if is_heap:
+            return self.hole_bytes >= _SMALLEST_HOLE_BYTES
+        small_enough = self.end - self.start <= _LARGEST_LOOKED_INTO_BYTES
+        return self.hole_bytes >= _SMALLEST_OTHER_HOLE_BYTES and small_enough

@@ -7,6 +7,7 @@ import mmap
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,20 @@ _NAMES = ("GLIBC_TUNABLES", "LD_PRELOAD", "PYTHONDEVMODE", "OMP_NUM_THREADS")
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
-def environment(probe: str | None, allocators: list[str]) -> dict[str, Any]:
-    """The ``environment`` object of a report; `allocators`: the names of those that answered."""
+def environment(
+    probe: str | None, allocators: list[str], unavailable: Mapping[str, str]
+) -> dict[str, Any]:
+    """The ``environment`` object of a report.
+
+    `allocators`: the names of those that answered. `unavailable`: why others did not, by name.
+    """
     libc, libc_version = platform.libc_ver()
     return {
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
         "libc": f"{libc} {libc_version}".strip() or None,
         "allocators": allocators,
+        "unavailable": dict(unavailable),
         "kernel": f"{platform.system()} {platform.release()}",
         "page_size": mmap.PAGESIZE,
         "huge_pages": _huge_pages(),

@@ -16,6 +16,7 @@ from pytest_memreturn.probes._files import read_small, write_small
 from pytest_memreturn.probes._peaks import NestedPeaks
 from pytest_memreturn.probes._residency import page_maps
 from pytest_memreturn.probes._smaps import SmapsText
+from pytest_memreturn.probes._thread_heaps import thread_heaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,8 +93,17 @@ class LinuxProbe:
         own_bytes = self._buffers.held_bytes
         shared_memory_bytes = _read_status().get("RssShmem", 0)
         smaps = SmapsText(text.buffer, text.length)
-        pages = page_maps(self._buffers, smaps.heaps_with_holes() if baseline else ())
-        return SmapsCapture(text, shared_memory_bytes, own_bytes, pages)
+        mappings = list(smaps.private_mappings())
+        arenas = thread_heaps(one.start for one in mappings if one.may_be_thread_heap)
+        pages = page_maps(
+            self._buffers,
+            [
+                (one.start, one.end)
+                for one in (mappings if baseline else ())
+                if one.has_holes(is_heap=one.is_main_heap or one.start in arenas)
+            ],
+        )
+        return SmapsCapture(text, shared_memory_bytes, own_bytes, arenas, pages)
 
     def _without_buffers(self, status: dict[str, int], name: str) -> int:
         """A figure of ``status`` less what this probe itself keeps resident for its readings."""
@@ -127,6 +137,7 @@ class SmapsCapture:
     _text: Loan
     _shared_memory_bytes: int
     _own_bytes: int
+    _arenas: frozenset[int]
     _pages: PageMaps
     _snapshot: Snapshot | None = None
 
@@ -142,7 +153,9 @@ class SmapsCapture:
     def snapshot(self) -> Snapshot:
         """The layout by kind, and what it holds."""
         if self._snapshot is None:
-            found = self._smaps.snapshot(self._shared_memory_bytes, left_out_bytes=self._own_bytes)
+            found = self._smaps.snapshot(
+                self._shared_memory_bytes, arenas=self._arenas, left_out_bytes=self._own_bytes
+            )
             ranges = tuple(part for one in found.ranges for part in self._resident_parts(one))
             self._snapshot = dataclasses.replace(found, ranges=ranges)
         return self._snapshot

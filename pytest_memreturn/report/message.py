@@ -6,20 +6,22 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._ledger import UNEXPLAINED
+from pytest_memreturn._record import Explanation
 from pytest_memreturn._sizes import format_mib, format_size
-from pytest_memreturn.report.causes import advice_for, cause_in_words
+from pytest_memreturn.report.advice import advice_lines, matters
+from pytest_memreturn.report.causes import cause_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_memreturn._record import Record, SurvivorType
+    from pytest_memreturn._record import AllocatorGrowth, Record, SurvivorType
 
 _INDENT = "  "
 _LABEL_WIDTH = 11
-_SURVIVORS_NAMED = 3
+_PLACES = ("main-heap", "thread-arenas", "own-mappings")
+# How many survivors, children or segments are named where nobody asked for more.
+_NAMED = 3
 _VERBOSE = 2
-# A trim is worth naming when it returns this part of what was retained.
-_WORTH_NAMING = 1 / 10
 # Keeps a figure and its words on one line while the text around them is wrapped.
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -46,7 +48,7 @@ def render_message(record: Record, *, width: int = 100, verbosity: int = 0) -> l
 
 def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:
     lines = textwrap.wrap(
-        text,
+        "".join(map(_printable, text)),
         width,
         initial_indent=first,
         subsequent_indent=rest,
@@ -56,36 +58,119 @@ def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:
     return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
+def _printable(character: str) -> str:
+    """A character that a terminal shows, and does not obey: names are anybody's."""
+    if character.isprintable() or character == _NO_BREAK:
+        return character
+    return " " if character in " \t\n\r" else character.encode("unicode_escape").decode()
+
+
+def _in_words(record: Record, slug: str, size: int) -> str:
+    unnamed = (record.ledger or {}).get(UNEXPLAINED, 0)
+    if slug == UNEXPLAINED and size > 2 * unnamed:
+        return "alive in malloc; nobody could tell whether Python objects or native code hold it"
+    return cause_in_words(slug)
+
+
 def _joined(parts: Iterable[str]) -> str:
     # The dot stays with what it follows.
     return f"{_NO_BREAK}· ".join(part.replace(" ", _NO_BREAK) for part in parts)
 
 
 def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
-    causes = record.causes or {}
     yield "footprint", _footprint(record)
-    for slug, size in causes.items():
+    if matters(record, record.hidden_bytes):
+        hidden = format_size(record.hidden_bytes)
+        yield "hidden", f"{hidden} of it fills memory that was free, and resident, before"
+    for slug, size in (record.causes or {}).items():
         label = "cause" if slug == record.cause else "and"
-        yield label, f"{slug}: {format_size(size)} is {cause_in_words(slug)}"
+        yield label, f"{slug}: {format_size(size)} is {_in_words(record, slug, size)}"
     yield "where", _accounts(record, verbosity)
-    survivors = record.explanation.survivors if record.explanation else ()
-    named = survivors if verbosity >= _VERBOSE else survivors[:_SURVIVORS_NAMED]
-    if named and "live-python" in causes:
-        yield "survivors", _joined(_survivor(one) for one in named)
-    elif named and "pinned-python" in causes:
-        yield "pinned by", _joined(_survivor(one) for one in named)
-    for advice in _advice(record):
+    found = record.explanation or Explanation()
+    places = f"{_NO_BREAK}· ".join(_malloc_places(record, found, verbosity))
+    if places:
+        yield "malloc", places
+    yield from _outside(found, verbosity)
+    yield from _holders(record, found, verbosity)
+    for fixture in record.excluded:
+        if not (matters(record, fixture.bytes) or verbosity >= _VERBOSE):
+            continue
+        name = f"{fixture.scope} fixture {fixture.fixture}"
+        yield "excluded", f"{format_size(fixture.bytes)} of {name}, first set up in this test"
+    for advice in advice_lines(record, found):
         yield "try", advice
     if verbosity >= _VERBOSE:
-        if record.shown:
-            yield (
-                "uncounted",
-                _joined(
-                    f"{name} {'unknown' if size is None else format_size(size, sign=True)}"
-                    for name, size in record.shown.items()
-                ),
-            )
-        yield "exact", f"{record.retained_bytes:,} bytes kept, {record.allowed_bytes:,} allowed"
+        yield from _figures(record, found)
+
+
+def _holders(record: Record, found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
+    """Who keeps it alive or resident, where the accounts don't say."""
+    causes = record.causes or {}
+    survivors = found.survivors if verbosity >= _VERBOSE else found.survivors[:_NAMED]
+    if survivors and "live-python" in causes:
+        yield "survivors", _joined(_survivor(one) for one in survivors)
+    elif survivors and "pinned-python" in causes:
+        yield "pinned by", _joined(_survivor(one) for one in survivors)
+    for one in found.held_by_pytest:
+        if matters(record, one.bytes):
+            yield "pytest", f"keeps {one.count:,} {one.what}: about {format_size(one.bytes)}"
+    unwritten = found.unwritten_huge_page_bytes or 0
+    if matters(record, unwritten):
+        size = format_size(unwritten)
+        yield "huge pages", f"{size} of it holds only zeros, resident for being in huge pages"
+
+
+def _figures(record: Record, found: Explanation) -> Iterator[tuple[str, str]]:
+    """What only somebody who wants it all reads."""
+    if record.shown:
+        yield (
+            "uncounted",
+            _joined(
+                f"{name} {'unknown' if size is None else format_size(size, sign=True)}"
+                for name, size in record.shown.items()
+            ),
+        )
+    for grown in found.allocators:
+        yield "statistics", _allocator(grown)
+    yield "exact", f"{record.retained_bytes:,} bytes kept, {record.allowed_bytes:,} allowed"
+
+
+def _malloc_places(record: Record, found: Explanation, verbosity: int) -> Iterator[str]:
+    """The parts of malloc's accounts by place, where they tell more than the accounts."""
+    places: dict[str, list[str]] = {}
+    for account, state in (("malloc-live", " live"), ("malloc-free", "")):
+        for part, size in found.parts.get(account, {}).items():
+            visible = verbosity >= _VERBOSE and size > 0 and format_mib(size) != "0.0"
+            if matters(record, size) or visible:
+                place = next((one for one in _PLACES if part.startswith(one)), part)
+                what = part.removeprefix(place).removeprefix("-") + state
+                text = f"{format_mib(size)} {what.strip()}".strip()
+                places.setdefault(place, []).append(text.replace(" ", _NO_BREAK))
+    for place, sizes in places.items():
+        yield f"{place.replace('-', _NO_BREAK)}{_NO_BREAK}{', '.join(sizes)}"
+
+
+def _outside(found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
+    """What lives on outside the process, largest first."""
+    most = None if verbosity >= _VERBOSE else _NAMED
+    children = sorted(found.children, key=lambda one: -one.footprint_bytes)
+    for child in children[:most]:
+        size = format_size(child.footprint_bytes)
+        yield "child", f"{child.name} (pid {child.pid}) {size}: {child.command}"
+    segments = sorted(found.segments, key=lambda one: -one.size_bytes)
+    for segment in segments[:most]:
+        size = format_size(segment.size_bytes)
+        yield "segment", f"{segment.name} ({segment.kind}, owner {segment.owner}) {size}"
+    more = [
+        f"{count} more {one if count == 1 else several}"
+        for count, one, several in (
+            (len(children[_NAMED:]), "child", "children"),
+            (len(segments[_NAMED:]), "segment", "segments"),
+        )
+        if count and most is not None
+    ]
+    if more:
+        yield "more", f"{', '.join(more)} (-vv names them)"
 
 
 def _footprint(record: Record) -> str:
@@ -98,6 +183,8 @@ def _footprint(record: Record) -> str:
         size = readings.get(rung)
         if size is not None:
             steps.append(f"{words} {format_mib(size)}")
+            if rung == record.gate and record.settled_seconds:
+                steps[-1] += f" (still falling for {record.settled_seconds:.1f} s)"
     return " → ".join(step.replace(" ", _NO_BREAK) for step in steps) + f"{_NO_BREAK}MiB"
 
 
@@ -117,26 +204,10 @@ def _survivor(found: SurvivorType) -> str:
     return f"{found.count:,} × {found.type} {format_size(found.bytes)}"
 
 
-def _advice(record: Record) -> Iterator[str]:
-    """What to try, for the first cause first."""
-    advice = advice_for(record.cause or UNEXPLAINED)
-    if record.cause == UNEXPLAINED and "mapped" in (record.ledger or {}):
-        advice = None  # there was a layout: no other probe sees more
-    if advice is not None:
-        yield advice
-    readings, causes = record.readings or {}, record.causes or {}
-    worth_naming = (record.retained_bytes or 0) * _WORTH_NAMING
-    at_gate, after_trim = readings.get(record.gate), readings.get("trim")
-    if at_gate is None or after_trim is None:
-        return
-    returns = at_gate - after_trim
-    if returns > worth_naming:
-        yield (
-            f"a trim (tried: returns {format_size(returns)}): trim=True judges after one; "
-            "in production call malloc_trim(0) when such work is done"
-        )
-    if causes.get("held-by-malloc", 0) - returns > worth_naming:
-        yield (
-            "MALLOC_TRIM_THRESHOLD_=131072 at process start (not tried): what is free at the top "
-            "of a thread's arena is out of a trim's reach"
-        )
+def _allocator(grown: AllocatorGrowth) -> str:
+    parts = [f"{grown.name} live {format_size(grown.live_bytes, sign=True)}"]
+    if grown.held_bytes is not None:
+        parts.append(f"held {format_size(grown.held_bytes, sign=True)}")
+    if grown.arenas is not None:
+        parts.append(f"arenas {grown.arenas:+,}")
+    return _joined(parts)

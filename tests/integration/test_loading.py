@@ -18,7 +18,12 @@ status = pytest.main(sys.argv[1:])
 print()
 print(json.dumps([int(status), sorted(sys.modules)]))
 """
-_LIGHT = {"pytest_memreturn", "pytest_memreturn._options", "pytest_memreturn.plugin"}
+_LIGHT = {
+    "pytest_memreturn",
+    "pytest_memreturn._options",
+    "pytest_memreturn.hookspecs",
+    "pytest_memreturn.plugin",
+}
 _HEAVY = {"psutil", "ctypes", "pytest_memreturn._measure", "pytest_memreturn._recorder"}
 
 

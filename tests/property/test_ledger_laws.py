@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_memreturn._allowance import Allowance, allowance
+from pytest_memreturn._free_parts import split_free
 from pytest_memreturn._ledger import Ledger, close_ledger
+from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
 from pytest_memreturn._settings import Limits, Sourced
 from pytest_memreturn._snapshot import (
     AllocatorStatistics,
@@ -17,7 +19,7 @@ from pytest_memreturn._snapshot import (
     MappingKind,
     Snapshot,
 )
-from pytest_memreturn._verdict import find_causes, judge
+from pytest_memreturn._verdict import find_causes, judge, python_share
 
 BYTES = st.integers(0, 2**40)
 GROWTHS = st.integers(-(2**40), 2**40)
@@ -36,44 +38,74 @@ MALLOC = st.builds(
     AllocatorStatistics,
     st.just("malloc"),
     BYTES,
-    kinds=st.just(("heap", "arena")),
+    live_by_kind=st.fixed_dictionaries({"heap": BYTES, "arena": BYTES}),
     own_mapping_live_bytes=BYTES,
     thread_top_bytes=BYTES,
 )
 POOLS = st.builds(
     AllocatorStatistics,
-    st.sampled_from(["python", "pool"]),
+    st.sampled_from(["python", "pool", "py-arrow", "device"]),
     BYTES,
-    BYTES,
-    own_mapping_live_bytes=BYTES,
+    # Without it, what it holds is untold.
+    st.one_of(st.none(), BYTES),
+    own_mapping_live_bytes=st.one_of(st.just(0), BYTES),
+    holds_address_space=st.booleans(),
+    is_from_malloc=st.sampled_from([False, False, False, True]),
+    from_start=st.booleans(),
+    is_silent=st.sampled_from([False, False, False, True]),
+    is_elsewhere=st.sampled_from([False, False, False, True]),
 )
 ALLOCATORS = st.builds(
     lambda malloc, pools: (*malloc, *pools),
     st.lists(MALLOC, max_size=1),
-    st.lists(POOLS, max_size=2, unique_by=lambda one: one.name),
+    st.lists(POOLS, max_size=3, unique_by=lambda one: one.name),
 )
+OUTSIDES = st.one_of(
+    st.just(NOTHING_OUTSIDE),
+    st.builds(
+        Outside,
+        st.lists(st.builds(ChildProcess, st.integers(1, 4), st.just("x"), st.just("x"), BYTES)).map(
+            tuple
+        ),
+        st.lists(
+            st.builds(Segment, st.just("shm"), st.just("x"), BYTES, BYTES, st.just("root")),
+            max_size=3,
+        ).map(tuple),
+        st.dictionaries(st.sampled_from(["gpu", "server"]), GROWTHS),
+        st.dictionaries(st.sampled_from(["seen"]), GROWTHS),
+    ),
+)
+GIVEN_BACK = st.dictionaries(st.sampled_from(["malloc", "python", "pool", "py-arrow"]), GROWTHS)
 
 
 @st.composite
-def snapshots(draw: st.DrawFn) -> Snapshot:
+def snapshots(draw: st.DrawFn, *, has_layout: bool | None = None) -> Snapshot:
     """Any reading, of a probe with a layout or of one without; as wild as it may be."""
-    kinds = draw(
-        st.one_of(
-            st.just({}),
-            st.dictionaries(st.sampled_from(KINDS), st.builds(KindUsage, BYTES, BYTES), min_size=1),
-        )
+    layouts = st.dictionaries(
+        st.sampled_from(KINDS), st.builds(KindUsage, BYTES, BYTES), min_size=1
     )
+    if has_layout is None:
+        has_layout = draw(st.booleans())
+    kinds = draw(layouts) if has_layout else {}
     swap = draw(st.sampled_from([0, 4096, 2**30]))
-    footprint = sum(one.counted_bytes for one in kinds.values()) + swap if kinds else draw(BYTES)
+    inside = sum(one.counted_bytes for one in kinds.values()) + swap if kinds else draw(BYTES)
+    outside = draw(OUTSIDES)
     return Snapshot(
-        footprint, draw(BYTES), swap_bytes=swap, kinds=kinds, allocators=draw(ALLOCATORS)
+        inside + outside.footprint_bytes,
+        draw(BYTES),
+        swap_bytes=swap,
+        kinds=kinds,
+        allocators=draw(ALLOCATORS),
+        outside=outside,
     )
 
 
-@given(snapshots(), snapshots())
-def test_a_ledger_sums_to_the_growth(before: Snapshot, after: Snapshot) -> None:
+@given(snapshots(), snapshots(), GIVEN_BACK)
+def test_a_ledger_sums_to_the_growth(
+    before: Snapshot, after: Snapshot, given_back: dict[str, int]
+) -> None:
     """Every account and the unexplained together are the footprint's growth, to the byte."""
-    ledger = close_ledger(before, after)
+    ledger = close_ledger(before, after, given_back=given_back)
     assert ledger.growth_bytes == after.footprint_bytes - before.footprint_bytes
     written = ledger.to_dict()
     assert sum(written.values()) == ledger.growth_bytes
@@ -118,6 +150,8 @@ def test_with_a_layout_whole_kinds_are_explained(before: Snapshot, after: Snapsh
         owners: dict[str, MappingKind] = {"stacks": "stack", "shared-memory": "shared-memory"}
         for account, kind in owners.items():
             growth = after.counted_bytes(kind) - before.counted_bytes(kind)
+            if account == "shared-memory":
+                growth += after.outside.segments_bytes - before.outside.segments_bytes
             assert ledger.accounts[account] == growth
         assert ledger.accounts["swapped"] == after.swap_bytes - before.swap_bytes
 
@@ -132,7 +166,7 @@ def test_memory_of_malloc_alone_is_never_unexplained(
             resident,
             resident,
             kinds={"heap": KindUsage(2**41, resident)},
-            allocators=(AllocatorStatistics("malloc", live, kinds=("heap", "arena")),),
+            allocators=(AllocatorStatistics("malloc", live, live_by_kind={"heap": live}),),
         )
         for resident, live in ((resident_before, live_before), (resident_after, live_after))
     )
@@ -210,15 +244,18 @@ ACCOUNTS = st.dictionaries(
     GROWTHS,
 )
 LEDGERS = st.builds(Ledger, GROWTHS, ACCOUNTS)
-TOPS = st.dictionaries(st.sampled_from(["malloc", "pool"]), BYTES)
+PARTS = st.dictionaries(
+    st.sampled_from(["malloc-free", "pool-free"]),
+    st.dictionaries(st.sampled_from(["trimmable", "main-heap-pinned", "pinned"]), GROWTHS),
+)
 
 
-@given(LEDGERS, LEDGERS, GROWTHS, TOPS)
+@given(LEDGERS, GROWTHS, st.booleans())
 def test_causes_share_out_what_accounts_hold(
-    at_gate: Ledger, after_trim: Ledger, in_malloc: int, tops: dict[str, int]
+    at_gate: Ledger, in_malloc: int, somebody_looked: bool
 ) -> None:
     """The largest first; together no more than the accounts that grew, nor less than the growth."""
-    found = find_causes(at_gate, after_trim, python_in_malloc_bytes=in_malloc, returnable=tops)
+    found = find_causes(at_gate, {}, python_in_malloc_bytes=in_malloc if somebody_looked else None)
     sizes = list(found.bytes_by_cause.values())
     assert all(size > 0 for size in sizes)
     assert sizes == sorted(sizes, reverse=True)
@@ -227,22 +264,37 @@ def test_causes_share_out_what_accounts_hold(
     assert found.bytes_by_cause or at_gate.growth_bytes <= 0
 
 
-@given(LEDGERS, LEDGERS, GROWTHS, TOPS)
+@given(LEDGERS, LEDGERS, GROWTHS)
+def test_what_a_trim_tells_adds_nothing_to_causes(
+    at_gate: Ledger, after_trim: Ledger, in_malloc: int
+) -> None:
+    """It only shares out free memory among those who hold it and those who pin it."""
+    parts = split_free(at_gate, after_trim, {})
+    told = find_causes(at_gate, parts, python_in_malloc_bytes=in_malloc).bytes_by_cause
+    untold = find_causes(at_gate, {}, python_in_malloc_bytes=in_malloc).bytes_by_cause
+    assert sum(told.values()) == sum(untold.values())
+    for name in ("malloc", "pool"):
+        assert told.get(f"held-by-{name}", 0) + told.get(f"pinned-{name}", 0) == untold.get(
+            f"held-by-{name}", 0
+        )
+
+
+@given(LEDGERS, GROWTHS, PARTS)
 def test_survivors_are_spent_once(
-    at_gate: Ledger, after_trim: Ledger, in_malloc: int, tops: dict[str, int]
+    at_gate: Ledger, in_malloc: int, parts: dict[str, dict[str, int]]
 ) -> None:
     """What Python objects hold of malloc is never counted for two allocators."""
-    found = find_causes(at_gate, after_trim, python_in_malloc_bytes=in_malloc, returnable=tops)
+    found = find_causes(at_gate, parts, python_in_malloc_bytes=in_malloc)
     pooled = max(0, at_gate.accounts.get("python-live", 0))
     assert found.bytes_by_cause.get("live-python", 0) <= pooled + max(0, in_malloc)
 
 
-@given(LEDGERS, LEDGERS, TOPS)
+@given(LEDGERS, PARTS)
 def test_the_listed_causes_are_the_first_and_the_large(
-    at_gate: Ledger, after_trim: Ledger, tops: dict[str, int]
+    at_gate: Ledger, parts: dict[str, dict[str, int]]
 ) -> None:
     """The first cause is always listed, and none of a quarter or less beside it."""
-    found = find_causes(at_gate, after_trim, python_in_malloc_bytes=0, returnable=tops)
+    found = find_causes(at_gate, parts, python_in_malloc_bytes=0)
     whole = sum(found.bytes_by_cause.values())
     assert found.listed.items() <= found.bytes_by_cause.items()
     assert not found.bytes_by_cause or found.first in found.listed
@@ -251,13 +303,56 @@ def test_the_listed_causes_are_the_first_and_the_large(
         assert (slug in found.listed) == listed
 
 
-@given(LEDGERS, BYTES)
-def test_only_what_a_trim_leaves_is_pinned(at_gate: Ledger, left: int) -> None:
-    """Of one allocator's free memory the rest is held, and both are the whole of it."""
-    free = at_gate.accounts.get("malloc-free", 0)
-    trimmed = Ledger(left, {"malloc-free": left})
-    causes = find_causes(at_gate, trimmed, python_in_malloc_bytes=0, returnable={})
-    found = causes.bytes_by_cause
-    if free > 0:
-        assert found.get("pinned-malloc", 0) == min(left, free)
-        assert found.get("held-by-malloc", 0) == free - min(left, free)
+@given(BYTES, BYTES, BYTES, BYTES)
+def test_the_share_of_python_objects_lies_within_its_bounds(
+    live_growth: int, named: int, all_python: int, all_live: int
+) -> None:
+    """Never more than all objects have, nor so little that native code had more than there is."""
+    share = python_share(
+        live_growth, named_bytes=named, all_python_bytes=all_python, all_live_bytes=all_live
+    )
+    assert 0 <= share <= all_python
+    assert share >= min(named, all_python)
+    if live_growth <= all_live:
+        assert live_growth - share <= max(0, all_live - all_python)
+
+
+NAMES = "abc"
+SMALL_OR_LARGE = st.one_of(st.integers(-9, 9), GROWTHS)
+HIDING = st.builds(
+    Ledger,
+    GROWTHS,
+    st.dictionaries(
+        st.sampled_from([f"{name}-{what}" for name in NAMES for what in ("live", "free")]),
+        SMALL_OR_LARGE,
+    ),
+    most_hidden=st.dictionaries(st.sampled_from(NAMES), SMALL_OR_LARGE),
+)
+
+
+@given(HIDING)
+def test_no_more_hides_than_grew(ledger: Ledger) -> None:
+    """Nothing where nothing live grew, and never more than all allocators together grew by."""
+    live = [size for account, size in ledger.accounts.items() if account.endswith("-live")]
+    room = sum(
+        max(0, -size) for account, size in ledger.accounts.items() if account.endswith("-free")
+    )
+    assert 0 <= ledger.hidden_bytes <= max(0, sum(live))
+    assert ledger.hidden_bytes <= sum(max(0, size) for size in live)
+    assert ledger.hidden_bytes <= room
+    if set(NAMES) <= set(ledger.most_hidden):
+        assert ledger.hidden_bytes <= sum(max(0, most) for most in ledger.most_hidden.values())
+    if not any(size > 0 for size in live):
+        assert ledger.hidden_bytes == 0
+
+
+@given(snapshots(), snapshots(), GIVEN_BACK)
+def test_no_more_hides_than_allocators_say_grew(
+    before: Snapshot, after: Snapshot, given_back: dict[str, int]
+) -> None:
+    """For any pair of readings: nothing where no live account grew."""
+    ledger = close_ledger(before, after, given_back=given_back)
+    live = [size for account, size in ledger.accounts.items() if account.endswith("-live")]
+    assert 0 <= ledger.hidden_bytes <= max(0, sum(live))
+    for account, parts in ledger.parts.items():
+        assert sum(parts.values()) == ledger.accounts[account]

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import get_args
+from typing import TypeVar, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_memreturn import _xdist
-from pytest_memreturn._record import RUNGS, Explanation, Record, SurvivorType, Window
+from pytest_memreturn._outside import ChildProcess, Segment, SegmentKind
+from pytest_memreturn._record import (
+    RUNGS,
+    AllocatorGrowth,
+    Exclusion,
+    Explanation,
+    Holding,
+    Record,
+    SurvivorType,
+    Window,
+)
 from pytest_memreturn._snapshot import PeakQuality
 from pytest_memreturn._verdict import Outcome
 from pytest_memreturn.report.json_report import json_report
 from pytest_memreturn.report.message import render_message
 from pytest_memreturn.report.table import render_table, summary_line, unjudged_lines
+
+T = TypeVar("T")
 
 BYTES = st.integers(0, 2**45)
 GROWTHS = st.integers(-(2**45), 2**45)
@@ -52,6 +64,57 @@ def survivors(names: st.SearchStrategy[str]) -> st.SearchStrategy[SurvivorType]:
     return st.builds(SurvivorType, names, st.integers(0, 10**9), BYTES, maybe(names))
 
 
+def explanations(names: st.SearchStrategy[str]) -> st.SearchStrategy[Explanation]:
+    """Any explanation, every field of it filled."""
+    return st.builds(
+        Explanation,
+        parts=st.dictionaries(
+            st.sampled_from(["malloc-live", "malloc-free"]),
+            st.dictionaries(
+                st.sampled_from(["main-heap", "main-heap-pinned", "own-mappings"]), GROWTHS
+            ),
+            max_size=2,
+        ),
+        released=st.dictionaries(st.sampled_from(["malloc", "jemalloc"]), GROWTHS),
+        survivors=few(survivors(names)),
+        children=few(st.builds(ChildProcess, st.integers(1, 2**22), names, names, BYTES)),
+        segments=few(
+            st.builds(
+                Segment,
+                st.sampled_from(get_args(SegmentKind)),
+                names,
+                BYTES,
+                BYTES,
+                st.sampled_from(["root", "1000"]),
+            )
+        ),
+        held_by_pytest=few(
+            st.builds(
+                Holding,
+                # A wording of this package's own, never a user's.
+                st.sampled_from(["log records that pytest captured", "characters of output"]),
+                st.integers(1, 10**9),
+                BYTES,
+            )
+        ),
+        unwritten_huge_page_bytes=maybe(BYTES),
+        allocators=few(
+            st.builds(
+                AllocatorGrowth,
+                st.sampled_from(["malloc", "python", "pool"]),
+                GROWTHS,
+                maybe(GROWTHS),
+                maybe(st.integers(-9, 9)),
+            )
+        ),
+    )
+
+
+def few(values: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
+    """None, one or some."""
+    return st.lists(values, max_size=3).map(tuple)
+
+
 def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     """The values, or nothing."""
     return st.one_of(st.none(), values)
@@ -72,6 +135,11 @@ def records(names: st.SearchStrategy[str], *verdicts: Outcome) -> st.SearchStrat
         retained_bytes=GROWTHS,
         allowed_bytes=BYTES,
         reserve_bytes=BYTES,
+        hidden_bytes=BYTES,
+        excluded=few(
+            st.builds(Exclusion, names, st.sampled_from(["session", "module", "class"]), GROWTHS)
+        ),
+        settled_seconds=st.floats(0, 1e3),
         allowed_origin=maybe(names),
         peak_growth_bytes=maybe(BYTES),
         peak_quality=maybe(st.sampled_from(get_args(PeakQuality))),
@@ -85,9 +153,7 @@ def records(names: st.SearchStrategy[str], *verdicts: Outcome) -> st.SearchStrat
         worker=maybe(st.sampled_from(["gw0", "gw11"])),
         reason=maybe(names),
         own_outcome=maybe(st.sampled_from(["failed", "skipped", "raised"])),
-        explanation=maybe(
-            st.builds(Explanation, st.lists(survivors(names), max_size=5).map(tuple))
-        ),
+        explanation=maybe(explanations(names)),
     )
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
 HERE = Path(__file__).parent
+MIB = 1024 * 1024
 
 Judge: TypeAlias = Callable[..., dict[str, Any]]
+Check: TypeAlias = Callable[[Mapping[str, Any]], None]
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
@@ -28,14 +31,20 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 def judge(tmp_path: Path) -> Judge:
     """Run one work-load in a fresh pytest with ``--memreturn`` and give its record."""
 
-    def run(workload: str, *options: str) -> dict[str, Any]:
-        shutil.copy(HERE / "workloads.py", tmp_path / "test_workloads.py")
+    def run(
+        workload: str,
+        *options: str,
+        source: str = "workloads.py",
+        variables: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        shutil.copy(HERE / source, tmp_path / f"test_{source}")
         report = tmp_path / "report.json"
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--memreturn"]
-        chosen = [f"--memreturn-report={report}", *options, f"test_workloads.py::{workload}"]
+        shown = [f"--memreturn-report={report}", "--show-capture=no"]
         ended = subprocess.run(
-            [*command, *chosen],
+            [*command, *shown, *options, f"test_{source}::{workload}"],
             cwd=tmp_path,
+            env={**os.environ, **(variables or {})},
             capture_output=True,
             text=True,
             check=False,
@@ -44,6 +53,20 @@ def judge(tmp_path: Path) -> Judge:
         assert ended.returncode in {0, 1}, ended.stdout + ended.stderr
         (record,) = json.loads(report.read_text(encoding="utf-8"))["tests"]
         assert (ended.returncode == 1) == (record["verdict"] == "retained"), ended.stdout
-        return dict(record)
+        return {**record, "stdout": ended.stdout}
 
     return run
+
+
+@pytest.fixture
+def check_ledger() -> Check:
+    """A ledger sums to what was retained, its parts to their accounts, and next to all is named."""
+
+    def check(record: Mapping[str, Any]) -> None:
+        ledger, retained = record["ledger"], record["retained_bytes"]
+        assert sum(ledger.values()) == retained - record["hidden_bytes"], record
+        assert abs(ledger["unexplained"]) <= max(retained * 0.05, MIB // 2), ledger
+        for account, parts in record["explanation"]["parts"].items():
+            assert sum(parts.values()) == ledger[account], (account, parts)
+
+    return check

@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import logging
 import mmap
 import threading
 import tracemalloc
+
+import pytest
 
 MIB = 1024 * 1024
 PAGE = mmap.PAGESIZE
@@ -45,6 +48,13 @@ def test_freed_under_a_live_block_at_the_top() -> None:
     blocks = [bytes(3_000) for _ in range(20_000)]
     kept.append(bytes(3_000))
     del blocks
+
+
+def test_much_freed_beside_a_live_block() -> None:
+    """200 MiB are freed in blocks of a size that every allocator has a class for; one stays."""
+    blocks = native_blocks(51_200, 4_096)
+    for block in blocks[:-1]:
+        libc.free(block)
 
 
 def test_one_native_block_on_every_heap_page() -> None:
@@ -188,9 +198,109 @@ def test_a_spike_of_30_mib() -> None:
     del spike
 
 
+def test_native_leak_into_resident_holes() -> None:
+    """40 MiB of native blocks fill holes whose pages live blocks beside them keep resident."""
+    kept.append(native_blocks(40_000, 1_000))
+
+
+def test_buffers_leak_into_resident_holes() -> None:
+    """40 MiB of buffers fill holes whose pages live blocks beside them keep resident."""
+    kept.append([bytes(950) for _ in range(40_000)])
+
+
+def test_objects_leak_into_resident_arenas() -> None:
+    """Small objects fill arenas that older objects keep."""
+    kept.append([(number,) for number in range(300_000)])
+
+
+def test_large_untouched_block_beside_holes() -> None:
+    """200 MiB are taken and never written to, in a heap full of resident holes."""
+    kept.append(libc.malloc(200 * MIB))
+
+
+def test_holes_are_used_and_left() -> None:
+    """What filled resident holes is freed again."""
+    blocks = native_blocks(40_000, 1_000)
+    for block in blocks:
+        libc.free(block)
+
+
+def test_stacks_of_threads() -> None:
+    """Eight threads that live on have each once used 4 MiB of their stack."""
+    over = threading.Event()
+    used = threading.Barrier(9)
+
+    def work() -> None:
+        attributes = ctypes.create_string_buffer(64)
+        lowest, size = ctypes.c_void_p(), ctypes.c_size_t()
+        libc.pthread_self.restype = ctypes.c_void_p
+        libc.pthread_getattr_np(ctypes.c_void_p(libc.pthread_self()), attributes)
+        libc.pthread_attr_getstack(attributes, ctypes.byref(lowest), ctypes.byref(size))
+        # The far end, which nothing has reached yet.
+        libc.memset(lowest, 1, 4 * MIB)
+        used.wait()
+        over.wait()
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    used.wait()
+    kept.append(over)
+
+
+def test_huge_pages_for_a_few_bytes() -> None:
+    """One byte is written in each 2 MiB of a mapping that asked for huge pages."""
+    mapping = mmap.mmap(-1, 60 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    mapping.madvise(mmap.MADV_HUGEPAGE)
+    for offset in range(0, len(mapping), 2 * MIB):
+        mapping[offset] = 1
+    kept.append(mapping)
+
+
+def test_log_records() -> None:
+    """20 MiB of log messages, which pytest keeps for its report."""
+    for number in range(1_000):
+        logging.getLogger("workload").warning("%s", f"{number}" + "x" * 10_000)
+
+
+@pytest.fixture(scope="session")
+def connection_pool() -> list[bytearray]:
+    """40 MiB that live as long as the session."""
+    return [bytearray(5_000) for _ in range(8_000)]
+
+
+def test_session_fixture_inside(request: pytest.FixtureRequest) -> None:
+    """A session fixture is first set up in the window, and the test keeps nothing."""
+    assert len(request.getfixturevalue("connection_pool")) == 8_000
+
+
+def test_leak_beside_session_fixture(request: pytest.FixtureRequest) -> None:
+    """A session fixture is first set up in the window, and the test keeps 20 MiB besides."""
+    kept.append(bytearray(10 * MIB))
+    assert len(request.getfixturevalue("connection_pool")) == 8_000
+    kept.append(bytearray(10 * MIB))
+
+
 def setup_function(function: object) -> None:
-    """Leave a hole of 60 MiB in the heap before the test that needs one."""
+    """Leave holes in the heap before the tests that need them."""
     if function is test_python_leak_into_an_old_hole:
         blocks = [bytes(3_000) for _ in range(20_000)]
         kept.append(bytes(3_000))
         del blocks
+    elif function in {
+        test_native_leak_into_resident_holes,
+        test_buffers_leak_into_resident_holes,
+        test_large_untouched_block_beside_holes,
+        test_holes_are_used_and_left,
+    }:
+        # Holes of 1,056 bytes between blocks that stay: no page can go back.
+        holes = (ctypes.c_void_p * 50_000)()
+        for number in range(len(holes)):
+            holes[number] = libc.malloc(1_040)
+            libc.memset(holes[number], 1, 1_040)
+            kept.append(libc.malloc(100))
+        for hole in holes:
+            libc.free(hole)
+    elif function is test_objects_leak_into_resident_arenas:
+        tuples = [(number,) for number in range(1_000_000)]
+        kept.append(tuples[::2_000])

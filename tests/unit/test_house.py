@@ -18,22 +18,32 @@ ROOT = Path(pytest_memreturn.__file__).parent
 FLOORS = (
     ("_sizes",),
     ("_errors",),
+    ("_outside",),
     ("_snapshot",),
+    ("_ranges",),
     ("_ledger",),
+    ("_free_parts",),
     ("_settings",),
     ("_allowance",),
     ("_verdict",),
     ("_record",),
     ("_failures",),
     ("probes",),
+    ("allocators",),
     ("_release",),
     ("_instruments",),
+    ("_books",),
+    ("_measurement",),
+    ("_window",),
+    ("_settle",),
     ("_recorder",),
     ("explain",),
     ("report",),
     ("_measure",),
     ("_xdist",),
     ("_options",),
+    ("hookspecs",),
+    ("_additions",),
     ("_test_report",),
     ("_session", "_fixture", "_run_report"),
     ("plugin",),
@@ -120,19 +130,31 @@ def test_a_downward_import_would_be_seen(source: str) -> None:
 def test_a_report_neither_measures_nor_decides(name: str) -> None:
     """What writes reports knows no probe, no recorder, and not how a verdict is found."""
     found = rooms_imported_by(ROOMS[name].read_text(encoding="utf-8"))
-    assert not found & {"probes", "_release", "_recorder", "explain", "_settings", "_allowance"}
+    assert not found & {
+        "probes",
+        "allocators",
+        "_release",
+        "_recorder",
+        "explain",
+        "_settings",
+        "_allowance",
+    }
     assert not outsiders_imported_by(name) & {"pytest", "psutil", "ctypes"}
 
 
 PURE = (
     "_sizes",
     "_errors",
+    "_outside",
     "_snapshot",
     "_ledger",
+    "_free_parts",
     "_settings",
     "_allowance",
     "_verdict",
     "_record",
+    "_measurement",
+    "_window",
 )
 
 
@@ -142,6 +164,7 @@ def test_pure_rooms_touch_nothing(name: str) -> None:
     allowed = {
         "__future__",
         "collections",
+        "contextlib",
         "dataclasses",
         "fractions",
         "re",
@@ -154,8 +177,8 @@ def test_pure_rooms_touch_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("outsider", "rooms"),
     [
-        ("ctypes", {"probes", "_release", "explain"}),
-        ("psutil", {"probes", "_release"}),
+        ("ctypes", {"probes", "allocators", "explain"}),
+        ("psutil", {"probes", "allocators"}),
         ("mmap", {"probes"}),
         ("gc", {"_release", "explain"}),
     ],
@@ -192,5 +215,10 @@ def test_loading_the_plugin_is_cheap(
     )
     assert found.ret == 0
     assert [ast.literal_eval(line) for line in found.outlines] == [
-        ["pytest_memreturn", "pytest_memreturn._options", "pytest_memreturn.plugin"]
+        [
+            "pytest_memreturn",
+            "pytest_memreturn._options",
+            "pytest_memreturn.hookspecs",
+            "pytest_memreturn.plugin",
+        ]
     ]

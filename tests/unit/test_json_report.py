@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from importlib import resources
+from typing import Any
 
 import jsonschema
+import pytest
 
-from pytest_memreturn._record import Explanation, Record, SurvivorType
+from pytest_memreturn._outside import ChildProcess, Segment
+from pytest_memreturn._record import (
+    AllocatorGrowth,
+    Exclusion,
+    Explanation,
+    Holding,
+    Record,
+    SurvivorType,
+)
 from pytest_memreturn.probes.environment import environment
 from pytest_memreturn.report.json_report import SCHEMA_VERSION, json_report
 
@@ -23,15 +35,32 @@ RETAINED = Record(
     retained_bytes=10,
     allowed_bytes=5,
     allowed_origin="default",
+    reserve_bytes=3,
+    hidden_bytes=4,
+    excluded=(Exclusion("server", "session", -6),),
+    settled_seconds=0.5,
     peak_growth_bytes=20,
     peak_quality="at-least",
     returned_ratio=0.5,
     readings={"baseline": 1, "end": 12, "collect": 11, "trim": None},
     ledger={"python-live": 9, "unexplained": 1, "mapped": -1},
-    shown={"lazy-free": 0, "file": None, "huge-pages": 2},
+    shown={"lazy-free": 0, "file": None, "huge-pages": 2, "torch-gpu": -7},
     overhead_seconds=0.25,
     worker="gw0",
-    explanation=Explanation((SurvivorType("dict", 3, 9), SurvivorType("größe", 1, 1, "x"))),
+    explanation=Explanation(
+        parts={"malloc-free": {"main-heap-trimmable": 5, "main-heap-pinned": -5}},
+        released={"malloc": 5, "pyarrow": -1},
+        survivors=(SurvivorType("dict", 3, 9), SurvivorType("größe", 1, 1, "x")),
+        children=(ChildProcess(77, "python3", "python3 -m worker", 8),),
+        segments=(
+            Segment("shm", "psm_1", 9, 4, "app"),
+            Segment("sysv", "32769", 9, 0, "1000"),
+            Segment("memfd", "memfd:pool", 9, 9, "app"),
+        ),
+        held_by_pytest=(Holding("log records", 5, 6),),
+        unwritten_huge_page_bytes=2,
+        allocators=(AllocatorGrowth("malloc", -1, 2, 3), AllocatorGrowth("arrow", 1, None, None)),
+    ),
 )
 RETURNED = Record(
     "tests/test_x.py::test_y",
@@ -48,7 +77,7 @@ UNJUDGED = Record("tests/test_x.py::test_z", "unjudged", "collect", reason="cann
 SKIPPED = Record(
     "tests/test_x.py::test_s", "unjudged", "collect", reason="skipped", own_outcome="skipped"
 )
-ENVIRONMENT = environment("linux", ["malloc"])
+ENVIRONMENT = environment("linux", ["malloc"], {"tcmalloc": "no known version"})
 
 
 def test_a_report_holds_every_record_and_their_sums() -> None:
@@ -76,24 +105,85 @@ def test_a_report_without_tests() -> None:
     assert set(report["summary"].values()) == {0}
 
 
-def test_a_report_keeps_to_its_schema() -> None:
+SCHEMA: Mapping[str, Any] = json.loads(
+    (resources.files("pytest_memreturn.report") / "schema-1.json").read_text(encoding="utf-8")
+)
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param([], id="none"),
+        pytest.param([RETAINED, RETURNED, UNJUDGED, SKIPPED], id="one of each verdict"),
+        pytest.param([replace(RETAINED, explanation=Explanation())], id="nothing was found"),
+        pytest.param(
+            [replace(RETAINED, shown=None, worker=None, label=None, location=None, window="call")],
+            id="what need not be",
+        ),
+    ],
+)
+def test_a_report_keeps_to_its_schema(records: Sequence[Record]) -> None:
     """The schema that is shipped beside the code describes what is written."""
-    schema = json.loads(
-        (resources.files("pytest_memreturn.report") / "schema-1.json").read_text(encoding="utf-8")
-    )
-    validator = jsonschema.Draft202012Validator(schema)
-    validator.check_schema(schema)
-    for records in ([], [RETAINED, RETURNED, UNJUDGED, SKIPPED]):
-        validator.validate(json.loads(json_report(records, ENVIRONMENT)))
+    VALIDATOR.check_schema(SCHEMA)
+    VALIDATOR.validate(json.loads(json_report(records, ENVIRONMENT)))
 
 
-def test_the_schema_knows_every_key() -> None:
-    """A key that is written is described, and what is described as needed is written."""
-    schema = json.loads(
-        (resources.files("pytest_memreturn.report") / "schema-1.json").read_text(encoding="utf-8")
-    )
-    record = schema["$defs"]["record"]
-    assert set(record["properties"]) == set(RETAINED.to_dict())
-    assert set(record["required"]) <= set(RETAINED.to_dict())
-    described = schema["$defs"]["environment"]
-    assert set(described["properties"]) == set(ENVIRONMENT) == set(described["required"])
+def test_every_field_is_filled_in_the_record_that_is_checked() -> None:
+    """So that no field is valid only for being empty."""
+    fields = RETAINED.to_dict()
+    empty = {name for name, value in fields.items() if value in (None, (), [], {}, 0, 0.0)}
+    assert empty == {"reason", "own_outcome"}
+    assert all(fields["explanation"].values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verdict": "kept"},
+        {"gate": "end"},
+        {"window": "module"},
+        {"retained_bytes": 1.5},
+        {"retained_bytes": None},
+        {"cause": None},
+        {"ledger": {"mapped": 1}},
+        {"explanation": None},
+        {"hidden_bytes": -1},
+        {"returned_ratio": 1.5},
+        {"peak_quality": "good"},
+        {"readings": {"baseline": 1, "end": 2}},
+        {"excluded": [{"fixture": "x"}]},
+    ],
+    ids=json.dumps,
+)
+def test_the_schema_refuses_what_cannot_be(change: dict[str, Any]) -> None:
+    """It describes records of ours, and not just any JSON."""
+    report = json.loads(json_report([RETAINED], ENVIRONMENT))
+    report["tests"][0] |= change
+    assert not VALIDATOR.is_valid(report)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("record", RETAINED.to_dict()),
+        ("environment", ENVIRONMENT),
+        ("survivor", asdict(SurvivorType("x", 1, 2))),
+        ("exclusion", asdict(Exclusion("x", "class", 1))),
+        ("child", asdict(ChildProcess(1, "x", "x", 1))),
+        ("segment", asdict(Segment("shm", "x", 1, 1, "x"))),
+        ("holding", asdict(Holding("x", 1, 1))),
+        ("allocator", asdict(AllocatorGrowth("x", 1, 1, 1))),
+    ],
+)
+def test_the_schema_knows_every_key(name: str, written: dict[str, Any]) -> None:
+    """A key that is written is described and always there."""
+    described = SCHEMA["$defs"][name]
+    assert set(described["properties"]) == set(written) == set(described["required"])
+
+
+def test_the_schema_knows_every_key_of_an_explanation() -> None:
+    """The same, where a record holds it."""
+    described = SCHEMA["$defs"]["record"]["properties"]["explanation"]
+    written = RETAINED.to_dict()["explanation"]
+    assert set(described["properties"]) == set(written) == set(described["required"])

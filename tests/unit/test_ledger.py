@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from pytest_memreturn._ledger import Ledger, close_ledger
+from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
 from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn._snapshot import (
     AllocatorStatistics,
@@ -20,7 +21,8 @@ from pytest_memreturn._snapshot import (
 class Process:
     """A process whose layout and allocators agree with each other. All figures are MiB.
 
-    Resident and address space by mapping kind; what malloc and pymalloc say of themselves.
+    Resident and address space by mapping kind; what malloc and pymalloc say of themselves, and
+    `malloc_live` is what of it lies in the main heap.
     """
 
     heap: float = 10
@@ -31,9 +33,11 @@ class Process:
     file: float = 2
     special: float = 0
     swap: float = 0
+    outside: Outside = NOTHING_OUTSIDE
     heap_space: float = 16
     anonymous_space: float = 30
     malloc_live: float = 8
+    arena_live: float = 0
     malloc_own: float = 0
     python_live: float = 6
     python_held: float = 8
@@ -58,8 +62,11 @@ class Process:
             allocators.append(
                 AllocatorStatistics(
                     "malloc",
-                    whole(self.malloc_live),
-                    kinds=("heap", "arena"),
+                    whole(self.malloc_live + self.arena_live),
+                    live_by_kind={
+                        "heap": whole(self.malloc_live),
+                        "arena": whole(self.arena_live),
+                    },
                     own_mapping_live_bytes=whole(self.malloc_own),
                 )
             )
@@ -69,13 +76,14 @@ class Process:
                     "python", whole(self.python_live), whole(self.python_held), from_start=True
                 )
             )
-        footprint = sum(one.counted_bytes for one in kinds.values()) + whole(self.swap)
+        inside = sum(one.counted_bytes for one in kinds.values()) + whole(self.swap)
         return Snapshot(
-            footprint,
-            footprint,
+            inside + self.outside.footprint_bytes,
+            inside,
             swap_bytes=whole(self.swap),
             kinds=kinds if self.has_layout else {},
             allocators=tuple(allocators),
+            outside=self.outside,
         )
 
 
@@ -118,7 +126,7 @@ USUAL = Process()
             id="a small live block keeps what was freed below it",
         ),
         pytest.param(
-            replace(USUAL, arena=6, malloc_live=9),
+            replace(USUAL, arena=6, arena_live=1),
             {"malloc-free": 5, "malloc-live": 1},
             id="a thread arena belongs to malloc as the heap does",
         ),
@@ -321,8 +329,18 @@ def test_room_that_became_resident_is_spent_once() -> None:
 def test_a_heap_that_no_allocator_claims_is_mapped() -> None:
     """With another malloc in the process, ``[heap]`` is memory like any other."""
     before = replace(USUAL, has_malloc=False)
-    after = replace(before, heap=14, arena=3)
-    assert moved(close_ledger(before.snapshot(), after.snapshot())) == {"mapped": 7}
+    after = replace(before, heap=14, heap_space=20)
+    assert moved(close_ledger(before.snapshot(), after.snapshot())) == {"mapped": 4}
+
+
+def test_a_heap_that_no_allocator_claims_is_shared_out() -> None:
+    """An allocator that takes the place of malloc cuts its blocks from ``[heap]``, too."""
+    before = replace(USUAL, has_malloc=False)
+    after = replace(before, heap=14, heap_space=20, others=(other(3, 4),))
+    assert moved(close_ledger(before.snapshot(), after.snapshot())) == {
+        "pool-live": 3,
+        "pool-free": 1,
+    }
 
 
 def test_an_allocator_that_was_there_unheard_has_not_grown() -> None:
@@ -435,3 +453,285 @@ def test_a_ledger_is_written_largest_first() -> None:
         ("stacks", 0),
         ("mapped", -5),
     ]
+
+
+# -- how an account is made up --
+
+
+def parts_in_mib(ledger: Ledger) -> dict[str, dict[str, float]]:
+    """The parts that are not zero, in MiB."""
+    return {
+        account: {name: size / MIB for name, size in parts.items() if size}
+        for account, parts in ledger.parts.items()
+    }
+
+
+def test_the_accounts_of_malloc_are_told_apart_by_place() -> None:
+    """Its main heap, its thread arenas, and blocks with a mapping of their own."""
+    after = replace(
+        USUAL,
+        heap=15,
+        heap_space=20,
+        malloc_live=9,
+        arena=6,
+        arena_live=2,
+        anonymous=70,
+        anonymous_space=80,
+        malloc_own=50,
+    )
+    ledger = close_ledger(USUAL.snapshot(), after.snapshot())
+    assert moved(ledger) == {"malloc-live": 53, "malloc-free": 8}
+    assert parts_in_mib(ledger) == {
+        "malloc-live": {"main-heap": 1, "thread-arenas": 2, "own-mappings": 50},
+        "malloc-free": {"main-heap": 4, "thread-arenas": 4},
+    }
+
+
+def test_a_first_touch_is_a_part_of_what_is_live() -> None:
+    """A block that was made before the window has its own mapping as well."""
+    filled = replace(UNTOUCHED, anonymous=48)
+    ledger = close_ledger(UNTOUCHED.snapshot(), filled.snapshot())
+    assert parts_in_mib(ledger)["malloc-live"] == {"own-mappings": 40}
+
+
+def test_other_accounts_have_no_parts() -> None:
+    """Neither has any where there is no layout to tell places apart."""
+    assert set(close_ledger(USUAL.snapshot(), USUAL.snapshot()).parts) == {
+        "malloc-live",
+        "malloc-free",
+    }
+    assert close_ledger(BARE.snapshot(), BARE.snapshot()).parts == {}
+
+
+# -- an allocator that does not say what it holds --
+
+
+def untold(live: float, own: float = 0) -> AllocatorStatistics:
+    """An allocator that says what it has handed out, and no more."""
+    return AllocatorStatistics("pool", whole(live), own_mapping_live_bytes=whole(own))
+
+
+@pytest.mark.parametrize("before", [USUAL, BARE])
+@pytest.mark.parametrize(
+    ("grown", "live", "given_back", "accounts"),
+    [
+        pytest.param(40, 10, 25, {"pool-live": 10, "pool-free": 25}, id="live, and given back"),
+        pytest.param(40, 0, 40, {"pool-free": 40}, id="all of it was free"),
+        pytest.param(40, 10, 0, {"pool-live": 10}, id="it gave nothing back"),
+        pytest.param(40, 10, 90, {"pool-live": 10, "pool-free": 30}, id="more than there was"),
+        pytest.param(40, 90, 25, {"pool-live": 40}, id="live only as far as there is memory"),
+        pytest.param(40, 0, -5, {}, id="asking it took memory"),
+    ],
+)
+def test_what_an_untold_allocator_gave_back_was_free_in_it(
+    before: Process, grown: float, live: float, given_back: float, accounts: dict[str, float]
+) -> None:
+    """Its release shows what its statistics do not; whatever is left is somebody else's."""
+    after = replace(
+        before,
+        anonymous=before.anonymous + grown,
+        anonymous_space=before.anonymous_space + grown,
+        others=(untold(live),),
+    )
+    ledger = close_ledger(
+        before.snapshot(), after.snapshot(), given_back={"pool": whole(given_back)}
+    )
+    rest = {"mapped" if before.has_layout else "unexplained": grown - sum(accounts.values())}
+    assert moved(ledger) == {**accounts, **{name: size for name, size in rest.items() if size}}
+
+
+def test_what_others_gave_back_is_not_an_untold_allocator_s() -> None:
+    """An allocator that says what it holds needs nobody to ask it."""
+    after = replace(USUAL, heap=14, heap_space=20)
+    ledger = close_ledger(USUAL.snapshot(), after.snapshot(), given_back={"malloc": whole(1)})
+    assert moved(ledger) == {"malloc-free": 4}
+
+
+def test_an_untold_allocator_was_there_before() -> None:
+    """Its live bytes are compared as any other's, large blocks included."""
+    before = replace(USUAL, others=(untold(10),))
+    after = replace(before, anonymous=50, anonymous_space=60, others=(untold(15, own=20),))
+    assert moved(close_ledger(before.snapshot(), after.snapshot())) == {
+        "pool-live": 25,
+        "mapped": 5,
+    }
+
+
+# -- allocators that are no part of it --
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_memory_elsewhere_has_no_account(*, is_before: bool) -> None:
+    """A pool on a GPU holds none of this process's memory."""
+    device = replace(other(500, 600), is_elsewhere=True)
+    before = replace(USUAL, others=(replace(device, live_bytes=0),) if is_before else ())
+    after = replace(USUAL, others=(device,))
+    ledger = close_ledger(before.snapshot(), after.snapshot())
+    assert moved(ledger) == {}
+    assert not any(account.startswith("pool") for account in ledger.accounts)
+
+
+@pytest.mark.parametrize("falls_silent", [True, False])
+def test_an_allocator_that_is_silent_on_one_side_is_not_compared(*, falls_silent: bool) -> None:
+    """What it holds neither came nor went, and new memory may be its own."""
+    heard, silent = other(10, 16), replace(other(0, 0), is_silent=True)
+    first, last = (heard, silent) if falls_silent else (silent, heard)
+    before = replace(USUAL, others=(first,))
+    after = replace(USUAL, others=(last,), anonymous=23, anonymous_space=33)
+    ledger = close_ledger(before.snapshot(), after.snapshot())
+    assert "pool-live" not in ledger.accounts
+    assert ledger.accounts["mapped"] == 0
+    assert moved(ledger) == {"unexplained": 3}
+
+
+# -- beyond the process --
+
+
+def child(mib: float, pid: int = 7) -> ChildProcess:
+    """A child that holds so much."""
+    return ChildProcess(pid, "python", "python -c pass", whole(mib))
+
+
+def segment(size: float, counted: float) -> Segment:
+    """A segment of which a part is mapped here."""
+    return Segment("shm", "psm_1", whole(size), whole(counted), "root")
+
+
+@pytest.mark.parametrize("base", [USUAL, BARE])
+def test_what_is_outside_has_accounts_of_its_own(base: Process) -> None:
+    """Children, segments, what hooks read; and it leaves the others as they are."""
+    after = replace(
+        base,
+        outside=Outside(
+            (child(30), child(5, pid=8)), (segment(9, 4),), {"device": whole(6)}, {"seen": 10**9}
+        ),
+    )
+    ledger = close_ledger(base.snapshot(), after.snapshot())
+    assert moved(ledger) == {"children": 35, "device": 6, "shared-memory": 4}
+    assert ledger.growth_bytes == whole(45)
+
+
+def test_segments_and_mapped_shared_memory_are_one_account() -> None:
+    """What is mapped here is in the layout; a segment brings only what is not."""
+    after = replace(USUAL, shared_memory=3, outside=Outside(segments=(segment(9, 4),)))
+    assert moved(close_ledger(USUAL.snapshot(), after.snapshot())) == {"shared-memory": 7}
+
+
+def test_what_was_outside_before_is_taken_off() -> None:
+    """In a span inside a window there may be a child at its beginning."""
+    before = replace(USUAL, outside=Outside((child(30),), (segment(9, 4),), {"device": whole(6)}))
+    after = replace(USUAL, outside=Outside((child(10),), (), {"device": whole(8), "pool": 5}))
+    ledger = close_ledger(before.snapshot(), after.snapshot())
+    assert moved(ledger) == {"device": 2, "pool": 5 / MIB, "shared-memory": -4, "children": -20}
+    gone = close_ledger(before.snapshot(), USUAL.snapshot())
+    assert moved(gone) == {"shared-memory": -4, "device": -6, "children": -30}
+
+
+def test_where_no_layout_is_the_outside_explains_nothing_else() -> None:
+    """A child's memory is not taken for live blocks of this process."""
+    after = replace(BARE, malloc_live=90, outside=Outside((child(30),)))
+    assert moved(close_ledger(BARE.snapshot(), after.snapshot())) == {"children": 30}
+
+
+# -- what the footprint does not show --
+
+
+@pytest.mark.parametrize(
+    ("accounts", "hidden_bytes"),
+    [
+        pytest.param({}, 0, id="nothing moved"),
+        pytest.param({"malloc-live": 50, "malloc-free": 0}, 0, id="it shows: it is new memory"),
+        pytest.param({"malloc-live": 50, "malloc-free": -50}, 50, id="all of it in old room"),
+        pytest.param({"malloc-live": 50, "malloc-free": -20}, 20, id="a part in old room"),
+        pytest.param({"malloc-live": 20, "malloc-free": -50}, 20, id="old room went, too"),
+        pytest.param({"malloc-live": -5, "malloc-free": -50}, 0, id="nothing grew"),
+        pytest.param({"malloc-live": 50, "malloc-free": 9}, 0, id="the room grew as well"),
+        pytest.param({"malloc-live": 50}, 0, id="of whose room nothing is known"),
+        pytest.param(
+            {"malloc-live": 50, "malloc-free": 0, "python-live": 0, "python-free": -50},
+            0,
+            id="room of one allocator is no place for another's blocks",
+        ),
+        pytest.param(
+            {"malloc-live": 5, "malloc-free": -9, "python-live": 7, "python-free": -7},
+            12,
+            id="in two allocators",
+        ),
+        pytest.param(
+            {"malloc-live": 50, "malloc-free": -50, "python-live": -30, "python-free": 30},
+            20,
+            id="the program gave a part back to another allocator",
+        ),
+        pytest.param(
+            {"malloc-live": 50, "malloc-free": -50, "python-live": -80, "python-free": 80},
+            0,
+            id="it gave more back than it took",
+        ),
+    ],
+)
+def test_live_memory_hides_in_room_that_was_resident(
+    accounts: dict[str, int], hidden_bytes: int
+) -> None:
+    """As much as grew alive in an allocator, and took its free memory away."""
+    assert Ledger(sum(accounts.values()), accounts).hidden_bytes == hidden_bytes
+
+
+# -- spans that do not count --
+
+
+def test_a_span_is_taken_out_account_by_account() -> None:
+    """Also an account, or a part of one, that only one of the two has."""
+    whole_window = Ledger(
+        100, {"malloc-live": 60, "mapped": 30}, {"malloc-live": {"main-heap": 40, "x": 20}}
+    )
+    span = Ledger(
+        50,
+        {"malloc-live": 15, "children": 25},
+        {"malloc-live": {"main-heap": 10, "y": 5}, "pool-live": {"main-heap": 0}},
+    )
+    assert whole_window.less(span) == Ledger(
+        50,
+        {"malloc-live": 45, "mapped": 30, "children": -25},
+        {"malloc-live": {"main-heap": 30, "x": 20, "y": -5}, "pool-live": {"main-heap": 0}},
+    )
+
+
+def test_room_that_a_span_brought_can_hide_what_came_after_it() -> None:
+    """A fixture's pool has room to spare, and the test leaves its blocks in it."""
+    before = replace(USUAL, others=(other(0, 0),))
+    with_room = replace(before, anonymous=30, anonymous_space=40, others=(other(0, 10),))
+    after = replace(with_room, others=(other(6, 10),))
+    span = close_ledger(before.snapshot(), with_room.snapshot())
+    rest = close_ledger(before.snapshot(), after.snapshot()).less(span)
+    assert moved(rest) == {"pool-live": 6, "pool-free": -6}
+    assert rest.hidden_bytes == whole(6)
+
+
+def test_no_more_hides_than_could_be_in_what_was_held_before() -> None:
+    """Blocks in new memory show, though what is resident of them may not be known by address."""
+    ledger = Ledger(0, {"pool-live": 50, "pool-free": -50}, most_hidden={"pool": 20})
+    assert ledger.hidden_bytes == 20
+    assert replace(ledger, most_hidden={"pool": -20}).hidden_bytes == 0
+    assert replace(ledger, most_hidden={"other": 20}).hidden_bytes == 50
+
+
+def slab(live: float, held: float, own: float = 0) -> AllocatorStatistics:
+    """A pool that takes its memory from malloc."""
+    return replace(other(live, held, own), name="slab", is_from_malloc=True)
+
+
+def test_the_room_of_a_pool_from_malloc_is_malloc_s() -> None:
+    """Anonymous memory that is written to for the first time is none of it."""
+    before = replace(USUAL, malloc_live=8, others=(slab(1, 3),))
+    after = replace(before, anonymous=23)
+    assert moved(close_ledger(before.snapshot(), after.snapshot())) == {
+        "python-free": 2,
+        "unexplained": 1,
+    }
+
+
+def test_a_pool_from_malloc_may_map_large_blocks_itself() -> None:
+    """They are its own beside what it holds of malloc."""
+    before = replace(USUAL, others=(slab(1, 3),))
+    after = replace(USUAL, anonymous=25, anonymous_space=35, others=(slab(1, 3, own=5),))
+    assert moved(close_ledger(before.snapshot(), after.snapshot())) == {"slab-live": 5}

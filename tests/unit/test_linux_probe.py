@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -257,6 +258,56 @@ def test_holes_of_a_heap_are_told_by_their_pages(procfs: Procfs) -> None:
             mmap.PAGESIZE,
         ),
     )
+
+
+def test_a_thread_heap_is_told_by_its_memory(procfs: Procfs) -> None:
+    """On the boundary may lie a heap of malloc, or a piece of somebody else's."""
+    size = 64 * MIB
+    with mmap.mmap(-1, 3 * size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        start = _address_of(memory)
+        heap = -(-start // size) * size
+        header = struct.pack("4Q", heap + 0x30, 0, 32 * mmap.PAGESIZE, 32 * mmap.PAGESIZE)
+        memory[heap - start : heap - start + len(header)] = header
+        memory[heap - start + 6 * mmap.PAGESIZE] = 1
+        procfs.smaps.write_text(
+            "00400000-00401000 r--p 00000000 08:02 1 /usr/bin/x\n"
+            "Size: 4 kB\nKernelPageSize: 4 kB\nMMUPageSize: 4 kB\nRss: 0 kB\nAnonymous: 0 kB\n"
+            + "".join(
+                f"{begin:x}-{begin + MIB:x} rw-p 00000000 00:00 0 \n"
+                "Size: 1024 kB\nKernelPageSize: 4 kB\nMMUPageSize: 4 kB\nRss: 8 kB\n"
+                f"Anonymous: 8 kB\nAnonHugePages: {huge} kB\n"
+                for begin, huge in ((heap, 0), (heap + size, 4))
+            ),
+            encoding="ascii",
+        )
+        whole = LinuxProbe().capture().snapshot().ranges
+        parts = LinuxProbe().capture(baseline=True).snapshot().ranges
+    other = MappedRange(heap + size, heap + size + MIB, "anonymous", 8 * KIB, 4 * KIB)
+    assert whole == (MappedRange(heap, heap + MIB, "arena", 8 * KIB), other)
+    assert parts == (
+        MappedRange(heap, heap + mmap.PAGESIZE, "arena", mmap.PAGESIZE),
+        MappedRange(heap + 6 * mmap.PAGESIZE, heap + 7 * mmap.PAGESIZE, "arena", mmap.PAGESIZE),
+        other,  # its holes are too small to matter outside of malloc
+    )
+
+
+def test_holes_of_a_large_pool_are_told_by_their_pages(procfs: Procfs) -> None:
+    """A pool takes addresses at once and fills them little by little."""
+    size = 8 * MIB
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+        start = _address_of(memory)
+        memory[5 * mmap.PAGESIZE] = 1
+        procfs.smaps.write_text(
+            "00400000-00401000 r--p 00000000 08:02 1 /usr/bin/x\n"
+            "Size: 4 kB\nKernelPageSize: 4 kB\nMMUPageSize: 4 kB\nRss: 0 kB\nAnonymous: 0 kB\n"
+            f"{start:x}-{start + size:x} rw-p 00000000 00:00 0 \n"
+            "Size: 8192 kB\nKernelPageSize: 4 kB\nMMUPageSize: 4 kB\nRss: 4 kB\nAnonymous: 4 kB\n",
+            encoding="ascii",
+        )
+        parts = LinuxProbe().capture(baseline=True).snapshot().ranges
+    begin = start + 5 * mmap.PAGESIZE
+    assert parts == (MappedRange(begin, begin + mmap.PAGESIZE, "anonymous", mmap.PAGESIZE),)
 
 
 def test_a_heap_that_is_there_no_more_stays_whole(procfs: Procfs) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +19,8 @@ from pytest_memreturn._instruments import Instruments
 from pytest_memreturn._measure import Attempt, Measure, measure
 from pytest_memreturn._record import Record
 from pytest_memreturn._settings import Source, check, resolve
-from pytest_memreturn._snapshot import Peak
+from pytest_memreturn._snapshot import AllocatorStatistics, Peak
+from pytest_memreturn.allocators._contract import Allocator
 from pytest_memreturn.probes._contract import Capture
 from pytest_memreturn.probes.portable import PortableProbe
 from pytest_memreturn.testing import Script, ScriptedProbe
@@ -242,6 +245,74 @@ def test_a_failure_without_words_is_named_by_its_type() -> None:
     attempt.abandon(opened)
     record = attempt.close(opened)
     assert record.reason == "ImportError"
+
+
+@pytest.mark.parametrize("wrong", [17, AllocatorStatistics("other", 5)])
+def test_statistics_that_cannot_be_are_a_reason(wrong: object) -> None:
+    """An allocator from a hook may answer anything; the reason names it, and what it said."""
+
+    class Odd(Allocator):
+        name = "pool"
+
+        def statistics(self) -> AllocatorStatistics | None:
+            return wrong  # type: ignore[return-value]
+
+    plain = ScriptedProbe([RETURNING]).instruments()
+    instruments = dataclasses.replace(plain, allocators=(Odd(),))
+    record = (attempt := Attempt(resolve([]), lambda: instruments, "t")).close(attempt.open())
+    assert (record.verdict, record.reason) == (
+        "unjudged",
+        f"allocator pool: TypeError: statistics() gave {wrong!r}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fails_from", "excluded"),
+    [
+        pytest.param(9, 1, id="all can be read"),
+        pytest.param(2, 0, id="the first reading fails"),
+        pytest.param(3, 0, id="the second reading fails"),
+    ],
+)
+def test_a_fixture_is_set_up_whether_it_can_be_excluded_or_not(
+    fails_from: int, excluded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reading that fails leaves it in the window; what the fixture gives goes on."""
+    probe = ScriptedProbe([RETURNING])
+    capture, numbers = probe.capture, itertools.count(1)
+
+    def limited(*, baseline: bool = False) -> Capture:
+        if next(numbers) >= fails_from:
+            raise ReadingUnavailableError
+        return capture(baseline=baseline)
+
+    monkeypatch.setattr(probe, "capture", limited)
+    attempt = Attempt(resolve([]), probe.instruments, "t")
+    opened = attempt.open()
+    assert attempt.open_windows == [opened]
+    setup: Generator[None, str, str]
+    setup = _measure.exclude(attempt.open_windows, "server", "session")
+    next(setup)
+    with pytest.raises(StopIteration) as ended:
+        setup.send("what the fixture gave")
+    assert ended.value.value == "what the fixture gave"
+    record = attempt.close(opened)
+    assert [(one.fixture, one.scope) for one in record.excluded] == [
+        ("server", "session")
+    ] * excluded
+    assert attempt.open_windows == []
+
+
+def test_a_fixture_that_fails_fails() -> None:
+    """What it kept until then is excluded all the same."""
+    attempt = Attempt(resolve([]), ScriptedProbe([RETURNING]).instruments, "t")
+    opened = attempt.open()
+    setup: Generator[None, str, str]
+    setup = _measure.exclude(attempt.open_windows, "server", "session")
+    next(setup)
+    with pytest.raises(KeyError):
+        setup.throw(KeyError())
+    assert len(attempt.close(opened).excluded) == 1
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -14,7 +15,15 @@ from pytest_memreturn._errors import (
     UnjudgedWarning,
 )
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
-from pytest_memreturn._record import Explanation, Record, SurvivorType
+from pytest_memreturn._outside import ChildProcess, Segment
+from pytest_memreturn._record import (
+    AllocatorGrowth,
+    Exclusion,
+    Explanation,
+    Holding,
+    Record,
+    SurvivorType,
+)
 
 FULL = Record(
     nodeid="tests/test_x.py::test_x",
@@ -29,6 +38,9 @@ FULL = Record(
     allowed_bytes=5,
     allowed_origin="default",
     reserve_bytes=2,
+    hidden_bytes=3,
+    excluded=(Exclusion("database", "session", 4), Exclusion("server", "module", -1)),
+    settled_seconds=0.5,
     peak_growth_bytes=20,
     peak_quality="exact",
     returned_ratio=0.5,
@@ -37,10 +49,17 @@ FULL = Record(
     shown={"lazy-free": 0, "file": None, "huge-pages": 2},
     overhead_seconds=0.25,
     worker="gw0",
-    reason=None,
-    own_outcome=None,
+    reason="could not be read",
+    own_outcome="failed",
     explanation=Explanation(
-        (SurvivorType("dict", 3, 9, chain="list app.CACHE"), SurvivorType("str", 1, 1))
+        parts={"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
+        released={"malloc": 2, "jemalloc": 0},
+        survivors=(SurvivorType("dict", 3, 9, chain="list app.CACHE"), SurvivorType("str", 1, 1)),
+        children=(ChildProcess(7, "python", "python -m server", 5),),
+        segments=(Segment("shm", "psm_1", 8, 6, "root"),),
+        held_by_pytest=(Holding("log records", 2, 300),),
+        unwritten_huge_page_bytes=11,
+        allocators=(AllocatorGrowth("malloc", 4, None, 1), AllocatorGrowth("pool", 4, 5, None)),
     ),
 )
 BARE = Record("tests/test_x.py::test_y", "unjudged", "trim", reason="cannot read")
@@ -62,15 +81,54 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         "gate": "trim",
         "window": "call",
         "reserve_bytes": 0,
+        "hidden_bytes": 0,
+        "excluded": (),
+        "settled_seconds": 0.0,
         "overhead_seconds": 0.0,
         "reason": "cannot read",
     }
+    assert FULL.to_dict()["excluded"] == (
+        {"fixture": "database", "scope": "session", "bytes": 4},
+        {"fixture": "server", "scope": "module", "bytes": -1},
+    )
     assert FULL.to_dict()["explanation"] == {
+        "parts": {"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
+        "released": {"malloc": 2, "jemalloc": 0},
         "survivors": (
             {"type": "dict", "count": 3, "bytes": 9, "chain": "list app.CACHE"},
             {"type": "str", "count": 1, "bytes": 1, "chain": None},
-        )
+        ),
+        "children": (
+            {"pid": 7, "name": "python", "command": "python -m server", "footprint_bytes": 5},
+        ),
+        "segments": (
+            {
+                "kind": "shm",
+                "name": "psm_1",
+                "size_bytes": 8,
+                "counted_bytes": 6,
+                "owner": "root",
+            },
+        ),
+        "held_by_pytest": ({"what": "log records", "count": 2, "bytes": 300},),
+        "unwritten_huge_page_bytes": 11,
+        "allocators": (
+            {"name": "malloc", "live_bytes": 4, "held_bytes": None, "arenas": 1},
+            {"name": "pool", "live_bytes": 4, "held_bytes": 5, "arenas": None},
+        ),
     }
+
+
+def test_the_full_record_is_full() -> None:
+    """Every field of it differs from its default, so that none is lost unseen."""
+    for filled in (FULL, FULL.explanation):
+        assert filled is not None
+        for one in dataclasses.fields(filled):
+            default = (
+                one.default if one.default_factory is dataclasses.MISSING else one.default_factory()
+            )
+            # A call is the default window, and one of two that there are.
+            assert getattr(filled, one.name) != default or one.name == "window", one.name
 
 
 def test_keys_of_a_newer_report_are_passed_over() -> None:
@@ -79,6 +137,11 @@ def test_keys_of_a_newer_report_are_passed_over() -> None:
     data["colour"] = "red"
     data["explanation"]["heap"] = {"regions": []}
     data["explanation"]["survivors"][0]["address"] = 1
+    data["explanation"]["children"][0]["state"] = "zombie"
+    data["explanation"]["segments"][0]["created"] = 5
+    data["explanation"]["held_by_pytest"][0]["since"] = 5
+    data["explanation"]["allocators"][0]["peak"] = 5
+    data["excluded"][0]["seconds"] = 5
     assert Record.from_dict(data) == FULL
 
 
@@ -86,6 +149,8 @@ def test_keys_of_an_older_report_may_be_missing() -> None:
     """What an older writer did not know is as if it had not been read."""
     data = {"nodeid": "x", "verdict": "retained", "gate": "trim", "explanation": {}}
     assert Record.from_dict(data) == Record("x", "retained", "trim", explanation=Explanation())
+    del data["explanation"]
+    assert Record.from_dict(data) == Record("x", "retained", "trim")
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import sys
 
-import psutil
 import pytest
 
 from pytest_memreturn import _release
-from pytest_memreturn._release import Releaser, collect, trim_malloc
+from pytest_memreturn._errors import ReadingUnavailableError
+from pytest_memreturn._release import Releaser, collect, forget_last_failure
 
 
 @pytest.mark.parametrize(
@@ -59,27 +60,71 @@ def test_the_settings_of_the_collector_stay_as_they_are() -> None:
     assert (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count(), gc.get_debug()) == before
 
 
-def test_malloc_is_asked_through_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once, and what it answers does not matter."""
-    asked = []
-    monkeypatch.setattr(psutil, "heap_trim", lambda: asked.append("trim"), raising=False)
-    trim_malloc()
-    assert asked == ["trim"]
-
-
-def test_where_malloc_cannot_be_asked_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no such function on musl, for one."""
-    monkeypatch.delattr(psutil, "heap_trim", raising=False)
-    trim_malloc()
-
-
 def test_every_allocator_is_asked_in_turn() -> None:
     """In the order they were given, each once."""
     asked: list[str] = []
-    Releaser(trims=(lambda: asked.append("one"), lambda: asked.append("two"))).trim()
+    trims = {"one": lambda: asked.append("one"), "two": lambda: asked.append("two")}
+    Releaser(trims=trims).trim()
     assert asked == ["one", "two"]
 
 
-def test_by_default_the_collector_and_malloc_are_asked() -> None:
-    """What a recorder releases with, unless it is told otherwise."""
-    assert Releaser() == Releaser(_release.collect, (_release.trim_malloc,))
+def test_what_each_allocator_gave_back_is_measured() -> None:
+    """By how far the footprint fell, whatever the allocator answers; it may have risen, too."""
+    footprint = [1000]
+
+    def by(size: int) -> None:
+        footprint[0] -= size
+
+    trims = {"one": lambda: by(300), "two": lambda: by(0), "three": lambda: by(-8)}
+    assert Releaser(trims=trims).trim_measured(lambda: footprint[0]) == {
+        "one": 300,
+        "two": 0,
+        "three": -8,
+    }
+    assert footprint == [708]
+
+
+def test_a_reading_between_two_trims_serves_both() -> None:
+    """One more than there are allocators: a reading of much memory is not cheap."""
+    calls: list[str] = []
+
+    def read() -> int:
+        calls.append("read")
+        return 0
+
+    trims = {"one": lambda: calls.append("one"), "two": lambda: calls.append("two")}
+    Releaser(trims=trims).trim_measured(read)
+    assert calls == ["read", "one", "read", "two", "read"]
+
+
+def test_an_allocator_that_fails_is_named() -> None:
+    """It may be one that a hook brought; those behind it are not asked any more."""
+
+    def fail() -> None:
+        raise ValueError("no pool")
+
+    asked: list[str] = []
+    releaser = Releaser(trims={"pool": fail, "malloc": lambda: asked.append("malloc")})
+    for trim in (releaser.trim, lambda: releaser.trim_measured(lambda: 0)):
+        with pytest.raises(ReadingUnavailableError, match=r"^allocator pool: ValueError: no pool$"):
+            trim()
+    assert asked == []
+
+
+def test_by_default_only_the_collector_is_asked() -> None:
+    """Which allocators there are, the one who makes it must say."""
+    assert Releaser() == Releaser(_release.collect, {})
+    assert Releaser().trim_measured(lambda: 0) == {}
+
+
+def test_the_last_failure_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that pytest keeps of it for debuggers; what is not there is no error."""
+    names = ("last_type", "last_value", "last_traceback", "last_exc")
+    for name in names:
+        # Whatever was there before, monkeypatch puts back.
+        monkeypatch.delattr(sys, name, raising=False)
+    for name in names[:3]:
+        setattr(sys, name, ValueError("kept"))
+    forget_last_failure()
+    assert not any(hasattr(sys, name) for name in names)
+    forget_last_failure()

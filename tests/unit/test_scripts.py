@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -9,8 +10,11 @@ import pytest
 
 from pytest_memreturn import testing
 from pytest_memreturn._errors import ReadingUnavailableError
+from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside
+from pytest_memreturn._record import Holding, Survivors, SurvivorType
 from pytest_memreturn._session import INSTRUMENTS
-from pytest_memreturn._snapshot import Counters, Peak, Snapshot
+from pytest_memreturn._snapshot import AllocatorStatistics, Counters, Peak, Snapshot
+from pytest_memreturn.probes.motion import Motion
 from pytest_memreturn.testing import Script, ScriptedProbe, play
 
 
@@ -95,14 +99,91 @@ def test_scripts_are_played_in_a_run() -> None:
     assert make().clock() == 0.0
 
 
+def test_what_is_not_the_process_s_own_is_played_by_other_instruments() -> None:
+    """The probe leaves allocators and outside to them, as that of a real process does."""
+    outside = Outside((ChildProcess(7, "x", "x -c y", 30),))
+    pool = AllocatorStatistics("pool", 5, 9)
+    script = Script(
+        Snapshot(100, 100),
+        end=Snapshot(150, 120, allocators=(pool,), outside=outside),
+        trim=Snapshot(100, 100, allocators=(replace(pool, live_bytes=2),)),
+    )
+    probe = ScriptedProbe([script])
+    instruments = probe.instruments()
+    assert [one.name for one in instruments.allocators] == ["pool"]
+    token = probe.open_peak()
+    baseline = instruments.begin_outside()
+    assert instruments.statistics() == ()
+    probe.counters()
+    assert probe.exact() == Counters(120, 120)
+    assert probe.capture().snapshot() == Snapshot(120, 120)
+    assert instruments.statistics() == (pool,)
+    found = instruments.outside_since(baseline, peak_growth_bytes=0)
+    assert found == outside
+    assert instruments.full_reading(found).snapshot() == script.end
+    probe.close_peak(token)
+    instruments.releaser.trim()
+    assert instruments.allocators[0].live_bytes() == 2
+    assert instruments.outside_since(baseline, peak_growth_bytes=0) == NOTHING_OUTSIDE
+
+
+def test_an_examination_finds_what_the_script_says() -> None:
+    """Of the window that ended last."""
+    holdings = (Holding("records", 1, 2),)
+    survivors = Survivors((SurvivorType("list", 1, 5),), in_malloc_bytes=5)
+    probe = ScriptedProbe(
+        [
+            Script(1, survivors=survivors, held_by_pytest=holdings, unwritten_huge_page_bytes=3),
+            Script(1),
+        ]
+    )
+    examiner, none = probe.instruments().examiner, Snapshot(0, 0)
+    for expected in ((survivors, holdings, 3), (Survivors(), (), None)):
+        probe.close_peak(probe.open_peak())
+        assert (
+            examiner.survivors(none, none),
+            examiner.held_by_pytest(),
+            examiner.unwritten_huge_page_bytes(none, none),
+        ) == expected
+    assert examiner.newborn(()) == Survivors()
+    assert examiner.python_in_malloc_bytes(()) is None
+
+
+def test_a_window_around_another_reads_its_own_script() -> None:
+    """Once it is asked for counters again, after the inner one has climbed its ladder."""
+    probe = ScriptedProbe([Script(1, end=20), Script(100, end=300, trim=200)])
+    release = probe.instruments().releaser
+    outer = probe.open_peak()
+    probe.counters()
+    inner = probe.open_peak()
+    probe.counters()
+    probe.close_peak(inner)
+    release.trim()
+    assert probe.exact() == Counters(200, 200)
+    assert probe.counters() == Counters(20, 20)
+    assert probe.close_peak(outer) == Peak(20, "exact")
+
+
+def test_time_stands_still_in_scripts() -> None:
+    """Nobody waits for a figure that is played."""
+    instruments = ScriptedProbe([Script(1)]).instruments()
+    instruments.sleep(10**9)
+    assert instruments.clock() == 0.0
+    assert instruments.motion() == Motion()
+
+
 def test_what_is_public_is_listed() -> None:
     """Only these names are promised."""
     assert testing.__all__ == [
         "AllocatorStatistics",
+        "ChildProcess",
+        "Holding",
         "KindUsage",
         "MappedRange",
+        "Outside",
         "Script",
         "ScriptedProbe",
+        "Segment",
         "Snapshot",
         "SurvivorType",
         "Survivors",

@@ -9,12 +9,14 @@ import pytest
 from pytest_memreturn._errors import InvalidSettingError
 from pytest_memreturn._settings import (
     DEFAULT_MAX_RETAINED_BYTES,
+    DEFAULT_SETTLE_SECONDS,
     DEFAULTS,
     Limits,
     Settings,
     Source,
     Sourced,
     check,
+    parse_seconds,
     parse_share,
     resolve,
 )
@@ -32,15 +34,17 @@ def run(origin: str, **values: object) -> Source:
 
 
 def test_without_any_source_the_defaults_hold() -> None:
-    """Nothing is judged unless asked for; 2 MiB may stay, judged after gc; a verdict fails."""
+    """Nothing is judged unless asked for; 2 MiB may stay, after gc and 3 s; a verdict fails."""
     assert resolve([]) == Settings(
         enabled=Sourced(value=False, origin="default"),
         limits=Limits(Sourced(DEFAULT_MAX_RETAINED_BYTES, "default"), None),
         gate=Sourced("collect", "default"),
+        settle_seconds=Sourced(DEFAULT_SETTLE_SECONDS, "default"),
         mode=Sourced("fail", "default"),
         strict=Sourced(value=False, origin="default"),
     )
     assert DEFAULT_MAX_RETAINED_BYTES == 2 * MIB
+    assert DEFAULT_SETTLE_SECONDS == 3
 
 
 def test_the_defaults_are_in_the_form_of_checked_values() -> None:
@@ -51,8 +55,8 @@ def test_the_defaults_are_in_the_form_of_checked_values() -> None:
 SOURCES = [
     marker("function", trim=True),
     marker("class", max_retained="1 MiB", trim=False),
-    run("command line", max_retained="5 MiB", mode="warn"),
-    run("ini", max_retained="7 MiB", mode="off", strict=True, enabled=True),
+    run("command line", max_retained="5 MiB", mode="warn", settle="500 ms"),
+    run("ini", max_retained="7 MiB", mode="off", strict=True, enabled=True, settle="7"),
 ]
 
 
@@ -62,6 +66,7 @@ def test_the_closest_source_wins_keyword_by_keyword() -> None:
         enabled=Sourced(value=True, origin="ini"),
         limits=Limits(Sourced(MIB, "class"), None),
         gate=Sourced("trim", "function"),
+        settle_seconds=Sourced(0.5, "command line"),
         mode=Sourced("warn", "command line"),
         strict=Sourced(value=True, origin="ini"),
     )
@@ -85,6 +90,14 @@ def test_precedence_of_a_plain_setting(
     assert getattr(resolve([closer, further]), keyword) == Sourced(close, "closer")
     assert getattr(resolve([further]), keyword) == Sourced(far, "further")
     assert getattr(resolve([]), keyword) == Sourced(default, "default")
+
+
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_settle_at_the_test_wins(seconds: float) -> None:
+    """Also where it says that nobody shall wait."""
+    found = resolve([marker(settle=seconds), run("ini", settle=1)])
+    assert found.settle_seconds == Sourced(float(seconds), "marker")
+    assert isinstance(found.settle_seconds.value, float)
 
 
 @pytest.mark.parametrize(("trim", "gate"), [(True, "trim"), (False, "collect")])
@@ -193,6 +206,72 @@ def test_a_share_of_thousands_of_digits_is_refused_by_its_value() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (0, 0.0),
+        (5, 5.0),
+        (0.1, 0.1),
+        (3600, 3600.0),
+        ("0", 0.0),
+        ("5", 5.0),
+        ("0.1", 0.1),
+        ("2s", 2.0),
+        ("2 s", 2.0),
+        (" 500 ms ", 0.5),
+        ("0.5ms", 0.0005),
+        ("3600000 ms", 3600.0),
+    ],
+)
+def test_a_time_is_seconds_or_text_with_a_unit(value: object, seconds: float) -> None:
+    """Seconds where no unit says otherwise, exactly."""
+    assert parse_seconds(value) == seconds
+
+
+TIME_FORM = "is not a time: write seconds as a number, or text such as '500 ms'"
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (True, TIME_FORM),
+        (b"5", TIME_FORM),
+        (Fraction(1, 2), TIME_FORM),
+        ([5], TIME_FORM),
+        (float("nan"), TIME_FORM),
+        (float("inf"), TIME_FORM),
+        ("", TIME_FORM),
+        ("s", TIME_FORM),
+        ("-5", TIME_FORM),
+        ("+5", TIME_FORM),
+        ("5.", TIME_FORM),
+        (".5", TIME_FORM),
+        ("1e1", TIME_FORM),
+        ("5  s", TIME_FORM),
+        ("5 S", TIME_FORM),
+        ("5 sec", TIME_FORM),
+        ("5 min", TIME_FORM),
+        ("5 ms s", TIME_FORM),
+        ("٩٥ s", TIME_FORM),
+        ("nan", TIME_FORM),
+        ("inf", TIME_FORM),
+        ("9" * 5000, TIME_FORM),
+        (-1, "is negative: a time is 0 or more seconds"),
+        (-0.5, "is negative: a time is 0 or more seconds"),
+        (3601, "is more than an hour"),
+        (5000.0, "is more than an hour"),
+        ("5000", "is more than an hour"),
+        ("3600001 ms", "is more than an hour"),
+        ("9" * 20, "is more than an hour"),
+    ],
+)
+def test_what_is_no_time_is_refused(value: object, problem: str) -> None:
+    """The error begins with the value."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared below
+        parse_seconds(value)
+    assert str(caught.value) == f"{value!r} {problem}"
+
+
+@pytest.mark.parametrize(
     ("keyword", "value", "problem"),
     [
         ("enabled", 1, "1 is not True or False"),
@@ -208,6 +287,8 @@ def test_a_share_of_thousands_of_digits_is_refused_by_its_value() -> None:
             "'lots' is not a size: write whole bytes, or a number and a unit such as '10 MiB'",
         ),
         ("min_returned", "101%", "'101%' is above 100 %"),
+        ("settle", -1, "-1 is negative: a time is 0 or more seconds"),
+        ("settle", "2 h", f"'2 h' {TIME_FORM}"),
     ],
 )
 def test_a_wrong_value_names_origin_setting_and_value(
@@ -232,7 +313,7 @@ def test_a_marker_takes_no_other_keyword(keyword: str, value: object) -> None:
     with pytest.raises(InvalidSettingError) as caught:
         marker("marker on test_x", **{keyword: value})
     head = f"marker on test_x: {keyword}: unknown keyword; returns_memory takes "
-    assert str(caught.value).startswith(head + "max_retained, min_returned, trim")
+    assert str(caught.value).startswith(head + "max_retained, min_returned, trim, settle")
 
 
 @pytest.mark.parametrize(
@@ -241,6 +322,7 @@ def test_a_marker_takes_no_other_keyword(keyword: str, value: object) -> None:
         {"max_retained": "1 MiB"},
         {"min_returned": "1%"},
         {"trim": True},
+        {"settle": 0},
         {"enabled": False},
     ],
 )

@@ -9,7 +9,12 @@ import pytest
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn._snapshot import KindUsage, MappedRange, MappingKind
-from pytest_memreturn.probes._smaps import SmapsEntry, SmapsText, mapping_kind
+from pytest_memreturn.probes._smaps import (
+    PrivateMapping,
+    SmapsEntry,
+    SmapsText,
+    mapping_kind,
+)
 
 # Shortened by nothing that matters: the layout of one process on Linux 6, one mapping of a kind.
 SMAPS = b"""\
@@ -174,6 +179,7 @@ Swap:                  0 kB
 VmFlags: ex
 """
 SHARED_MEMORY_BYTES = 900 * KIB
+ARENA = 0x7F1000000000
 
 
 def kib(size: int, counted: int) -> KindUsage:
@@ -183,7 +189,7 @@ def kib(size: int, counted: int) -> KindUsage:
 
 def test_a_layout_is_split_by_kind() -> None:
     """Each mapping is of one kind, with its address space and its part of the footprint."""
-    found = SmapsText(SMAPS, len(SMAPS)).snapshot(SHARED_MEMORY_BYTES)
+    found = SmapsText(SMAPS, len(SMAPS)).snapshot(SHARED_MEMORY_BYTES, arenas={ARENA})
     assert dict(found.kinds) == {
         # A data page of the program, private since it was written to; the huge pages, which the
         # kernel names as a file.
@@ -218,13 +224,15 @@ def test_a_layout_adds_up() -> None:
 
 def test_ranges_are_the_mappings_that_hold_something() -> None:
     """Addresses, kind and footprint, in the order of the layout."""
-    found = SmapsText(SMAPS, len(SMAPS)).snapshot(SHARED_MEMORY_BYTES)
+    found = SmapsText(SMAPS, len(SMAPS)).snapshot(SHARED_MEMORY_BYTES, arenas={ARENA})
     assert found.ranges == (
         MappedRange(0x652000, 0x654000, "file", 8 * KIB),
-        MappedRange(0xA000000, 0xA800000, "heap", 6000 * KIB),
+        MappedRange(0xA000000, 0xA800000, "heap", 6000 * KIB, huge_page_bytes=2048 * KIB),
         MappedRange(0x7F1000000000, 0x7F1000200000, "arena", 512 * KIB),
         MappedRange(0x7F1100001000, 0x7F1100801000, "stack", 16 * KIB),
-        MappedRange(0x7F1200100000, 0x7F1201100000, "anonymous", 6000 * KIB),
+        MappedRange(
+            0x7F1200100000, 0x7F1201100000, "anonymous", 6000 * KIB, huge_page_bytes=4096 * KIB
+        ),
         MappedRange(0x7F1300000000, 0x7F1300200000, "file", 2048 * KIB),
         MappedRange(0x7FFD00000000, 0x7FFD00021000, "stack", 44 * KIB),
     )
@@ -251,27 +259,74 @@ def test_lines_can_be_added_up_without_the_layout() -> None:
     assert text.private_footprint_bytes() == text.snapshot(0).footprint_bytes
 
 
+def test_what_is_left_out_is_left_out_everywhere() -> None:
+    """What a probe keeps for its readings is in no figure: it is anonymous memory, written to."""
+    whole = SmapsText(SMAPS, len(SMAPS)).snapshot(SHARED_MEMORY_BYTES)
+    rest = SmapsText(SMAPS, len(SMAPS)).snapshot(SHARED_MEMORY_BYTES, left_out_bytes=MIB)
+    assert rest.kinds["anonymous"] == KindUsage(
+        whole.kinds["anonymous"].size_bytes - MIB, whole.kinds["anonymous"].counted_bytes - MIB
+    )
+    assert (rest.footprint_bytes, rest.rss_bytes, rest.file_bytes) == (
+        whole.footprint_bytes - MIB,
+        whole.rss_bytes - MIB,
+        whole.file_bytes,
+    )
+    assert {**rest.kinds, "anonymous": 0} == {**whole.kinds, "anonymous": 0}
+
+
+def test_private_mappings_are_those_that_an_allocator_may_cut_from() -> None:
+    """The main heap and what is private, writable and nameless, in the order of the layout."""
+    assert list(SmapsText(SMAPS, len(SMAPS)).private_mappings()) == [
+        PrivateMapping(0xA000000, 0xA800000, is_main_heap=True, hole_bytes=(8192 - 6000) * KIB),
+        PrivateMapping(ARENA, 0x7F1000200000, is_main_heap=False, hole_bytes=1536 * KIB),
+        PrivateMapping(0x7F1100001000, 0x7F1100801000, is_main_heap=False, hole_bytes=8176 * KIB),
+        PrivateMapping(0x7F1200100000, 0x7F1201100000, is_main_heap=False, hole_bytes=6384 * KIB),
+    ]
+
+
+def test_private_mappings_are_found_in_the_text_alone() -> None:
+    """Also in its first line; what an earlier, longer reading left behind it is not read."""
+    first = SMAPS.index(b"0a000000-")
+    text = SMAPS[first:]
+    with mmap.mmap(-1, 4 * len(SMAPS)) as buffer:
+        buffer.write(text + SMAPS)
+        found = list(SmapsText(buffer, len(text)).private_mappings())
+    assert found == list(SmapsText(SMAPS, len(SMAPS)).private_mappings())
+    assert list(SmapsText(b"", 0).private_mappings()) == []
+
+
 @pytest.mark.parametrize(
-    ("start", "name", "resident", "is_found"),
+    ("start", "is_main_heap", "may_be"),
     [
-        pytest.param(0x10001000, "[heap]", 8192 - 256, True, id="the heap"),
-        pytest.param(0x10001000, "[heap]", 8192 - 255, False, id="a hole too small to matter"),
-        pytest.param(0x10000000, "", 0, True, id="a thread arena"),
-        pytest.param(0x10001000, "", 0, False, id="not of malloc"),
-        pytest.param(0x10000000, "/usr/lib/libx.so", 0, False, id="a file"),
+        pytest.param(ARENA, False, True, id="on the boundary of 64 MiB"),
+        pytest.param(ARENA + 32 * MIB, False, False, id="beside it"),
+        pytest.param(ARENA, True, False, id="the main heap, by chance"),
     ],
 )
-def test_heaps_with_holes(start: int, name: str, resident: int, *, is_found: bool) -> None:
-    """Those of malloc of which a part was given back."""
-    end = start + 8 * MIB
-    text = (
-        "00400000-00401000 r--p 00000000 08:02 1 /usr/bin/x\n"
-        "Size: 4 kB\nKernelPageSize: 4 kB\nMMUPageSize: 4 kB\nRss: 0 kB\nAnonymous: 0 kB\n"
-        f"{start:x}-{end:x} rw-p 00000000 00:00 0 {name}\n"
-        "Size: 8192 kB\nKernelPageSize: 4 kB\nMMUPageSize: 4 kB\n"
-        f"Rss: {resident} kB\nAnonymous: {resident} kB\n"
-    ).encode()
-    assert SmapsText(text, len(text)).heaps_with_holes() == [(start, end)] * is_found
+def test_where_thread_heaps_may_lie(start: int, *, is_main_heap: bool, may_be: bool) -> None:
+    """On a boundary of 64 MiB; a place, not yet a proof."""
+    assert PrivateMapping(start, start + MIB, is_main_heap, 0).may_be_thread_heap == may_be
+
+
+GIB4 = 4096 * MIB
+
+
+@pytest.mark.parametrize(
+    ("size", "hole", "is_heap", "has_holes"),
+    [
+        (8 * MIB, 256 * KIB, True, True),
+        (8 * MIB, 256 * KIB - 1, True, False),
+        (8 * MIB, 4 * MIB, False, True),
+        (8 * MIB, 4 * MIB - 1, False, False),
+        (GIB4, 4 * MIB, False, True),
+        (GIB4 + 4096, 4 * MIB, False, False),
+        (GIB4 + 4096, 4 * MIB, True, True),
+    ],
+)
+def test_holes_worth_looking_at(size: int, hole: int, *, is_heap: bool, has_holes: bool) -> None:
+    """Smaller ones in heaps of malloc than elsewhere; and no map of pages for a vast mapping."""
+    mapping = PrivateMapping(ARENA, ARENA + size, is_main_heap=False, hole_bytes=hole)
+    assert mapping.has_holes(is_heap=is_heap) == has_holes
 
 
 def test_an_empty_layout_is_nothing() -> None:
@@ -295,7 +350,7 @@ Anonymous:           512 kB
 
 def test_fields_that_an_old_kernel_lacks_are_zero() -> None:
     """LazyFree came with 4.12; where no flags are shown, none keeps a mapping from its kind."""
-    found = SmapsText(OLD_KERNEL, len(OLD_KERNEL)).snapshot(0)
+    found = SmapsText(OLD_KERNEL, len(OLD_KERNEL)).snapshot(0, arenas={ARENA})
     assert found.footprint_bytes == 6512 * KIB
     assert (found.swap_bytes, found.lazy_free_bytes, found.huge_page_bytes) == (0, 0, 0)
     assert found.counted_bytes("arena") == 512 * KIB
@@ -309,67 +364,85 @@ def test_a_layout_without_what_is_needed_cannot_be_read(field: bytes) -> None:
         SmapsText(text, len(text)).snapshot(0)
 
 
-ARENA = 0x7F1000000000
 ELSEWHERE = ARENA + 0x1000
 
 
-@pytest.mark.parametrize(
-    ("start", "line", "flags", "follows_guard", "kind"),
-    [
-        (ELSEWHERE, "rw-p [heap]", "", False, "heap"),
-        (ARENA, "rw-p [heap]", "", True, "heap"),
-        (ELSEWHERE, "rw-p [stack]", "", False, "stack"),
-        (ELSEWHERE, "rw-p ", "", True, "stack"),
-        (ELSEWHERE, "rw-p [anon: glibc: pthread stack: 5]", "", True, "stack"),
-        (ELSEWHERE, "---p ", "", True, "anonymous"),
-        (ELSEWHERE, "r--p ", "", True, "anonymous"),
-        (ELSEWHERE, "rw-p ", "", False, "anonymous"),
-        (ELSEWHERE, "rw-p ", "nr", False, "anonymous"),
-        (ELSEWHERE, "rw-p [anon:numpy]", "", False, "anonymous"),
-        (ARENA, "rw-p ", "nr", False, "arena"),
-        (ARENA, "rw-p ", "nr", True, "arena"),
-        (ARENA, "rw-p ", None, False, "arena"),
-        (ARENA, "rw-p [anon: glibc: malloc arena]", "nr", False, "arena"),
-        (ARENA, "rw-p ", "mr mw", False, "anonymous"),
-        (ARENA, "rw-p /usr/lib/libx.so", "nr", False, "file"),
-        (ELSEWHERE, "rw-s /dev/shm/psm_1", "", False, "shared-memory"),
-        (ELSEWHERE, "rw-s /dev/shm/psm_1 (deleted)", "", False, "shared-memory"),
-        (ELSEWHERE, "rw-s /memfd:x (deleted)", "", False, "shared-memory"),
-        (ELSEWHERE, "rw-s /SYSV00000000 (deleted)", "", False, "shared-memory"),
-        (ELSEWHERE, "rw-s /dev/zero (deleted)", "", False, "shared-memory"),
-        (ELSEWHERE, "rw-s /dev/shmem", "", False, "file"),
-        (ELSEWHERE, "r-xp /usr/lib/libx.so", "", False, "file"),
-        (ELSEWHERE, "rw-p /usr/lib/libx.so", "", True, "file"),
-        (ELSEWHERE, "r-xp [vdso]", "", False, "special"),
-        (ELSEWHERE, "r--p [vvar]", "", True, "special"),
-    ],
-)
-def test_the_kind_of_a_mapping(
-    start: int, line: str, flags: str | None, *, follows_guard: bool, kind: MappingKind
-) -> None:
-    """By its name where it has one; by address, flags and neighbour where it has not."""
+def mapping(start: int, line: str, flags: str | None = "") -> SmapsEntry:
+    """One page at `start`: its permissions and name, and its flags if the kernel shows any."""
     permissions, path = line.encode().split(b" ", 1)
-    entry = SmapsEntry(
-        start,
-        start + 0x1000,
-        permissions,
-        path,
-        flags=None if flags is None else flags.encode().split(),
-        fields={},
+    shown = None if flags is None else flags.encode().split()
+    return SmapsEntry(start, start + 0x1000, permissions, path, flags=shown, fields={})
+
+
+NAMED = [
+    ("rw-p [heap]", "heap"),
+    ("rw-p [stack]", "stack"),
+    ("rw-p [anon:numpy]", "anonymous"),
+    ("rw-s /dev/shm/psm_1", "shared-memory"),
+    ("rw-s /dev/shm/psm_1 (deleted)", "shared-memory"),
+    ("rw-s /memfd:x (deleted)", "shared-memory"),
+    ("rw-s /SYSV00000000 (deleted)", "shared-memory"),
+    ("rw-s /dev/zero (deleted)", "shared-memory"),
+    ("rw-s /dev/shmem", "file"),
+    ("r-xp /usr/lib/libx.so", "file"),
+    ("rw-p /usr/lib/libx.so", "file"),
+    ("r-xp [vdso]", "special"),
+    ("r--p [vvar]", "special"),
+]
+
+
+@pytest.mark.parametrize(("line", "kind"), NAMED)
+def test_a_name_decides(line: str, kind: MappingKind) -> None:
+    """What the kernel or a program calls a mapping, wherever it lies."""
+    assert mapping_kind(mapping(ELSEWHERE, line), None, ()) == kind
+
+
+@pytest.mark.parametrize("line", [line for line, kind in NAMED if kind != "anonymous"])
+def test_no_name_of_another_kind_is_an_arena(line: str) -> None:
+    """Not even where one is said to begin."""
+    assert mapping_kind(mapping(ARENA, line), None, {ARENA}) == mapping_kind(
+        mapping(ARENA, line), None, ()
     )
-    assert mapping_kind(entry, follows_guard=follows_guard) == kind
 
 
 @pytest.mark.parametrize(
-    ("line", "flags", "is_guard"),
+    "line", ["rw-p ", "rw-p [anon: glibc: malloc arena]", "rw-p [anon:scudo:primary]"]
+)
+@pytest.mark.parametrize("flags", [None, "", "nr"])
+def test_an_arena_is_known_by_its_beginning_alone(line: str, flags: str | None) -> None:
+    """Those who read the memory say where arenas begin; flags and place don't."""
+    entry = mapping(ARENA, line, flags)
+    guard = mapping(ARENA - 0x1000, "---p ")
+    assert mapping_kind(entry, None, {ARENA}) == "arena"
+    assert mapping_kind(entry, guard, {ARENA}) == "arena"
+    assert mapping_kind(entry, None, {ELSEWHERE}) == "anonymous"
+
+
+@pytest.mark.parametrize(
+    ("line", "flags", "below", "kind"),
     [
-        ("---p ", b"mr", True),
-        ("---p ", b"nr", False),
-        ("---p x", b"mr", False),
-        ("rw-p ", b"", False),
+        ("rw-p ", "", "---p ", "stack"),
+        ("rw-p ", None, "---p ", "stack"),
+        ("rw-p [anon: glibc: pthread stack: 5]", "", "---p ", "stack"),
+        ("rw-p ", "", None, "anonymous"),
+        ("rw-p ", "", "rw-p ", "anonymous"),
+        ("rw-p ", "", "---p /usr/lib/libx.so", "anonymous"),
+        ("rw-p ", "rd wr nr", "---p ", "anonymous"),
+        ("---p ", "", "---p ", "anonymous"),
+        ("r--p ", "", "---p ", "anonymous"),
     ],
 )
-def test_what_stands_below_a_stack(line: str, flags: bytes, *, is_guard: bool) -> None:
-    """The unused rest of a thread arena has no permissions either, but is no guard."""
-    permissions, path = line.encode().split(b" ", 1)
-    assert SmapsEntry(0, 1, permissions, path, flags.split(), {}).is_guard == is_guard
+def test_a_stack_stands_on_its_guard(
+    line: str, flags: str | None, below: str | None, kind: MappingKind
+) -> None:
+    """On memory without permissions or name; what was mapped without swap is an allocator's."""
+    before = None if below is None else mapping(ELSEWHERE - 0x1000, below)
+    assert mapping_kind(mapping(ELSEWHERE, line, flags), before, ()) == kind
+
+
+def test_a_guard_touches_what_it_guards() -> None:
+    """Inaccessible memory further below is somebody else's."""
+    stack = mapping(ELSEWHERE, "rw-p ")
+    assert mapping(ELSEWHERE - 0x1000, "---p ").is_guard_of(stack)
+    assert not mapping(ELSEWHERE - 0x2000, "---p ").is_guard_of(stack)
+    assert mapping_kind(stack, mapping(ELSEWHERE - 0x2000, "---p "), ()) == "anonymous"

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from pytest_memreturn._outside import NOTHING_OUTSIDE
 from pytest_memreturn._snapshot import AllocatorStatistics, KindUsage, Snapshot
 
 MALLOC = AllocatorStatistics("malloc", live_bytes=5)
@@ -47,3 +48,24 @@ def test_a_snapshot_cannot_be_changed() -> None:
         LAYOUT.rss_bytes = 0  # type: ignore[misc]
     with pytest.raises(TypeError):
         Snapshot(1, 2).kinds["heap"] = KindUsage(1, 1)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("live", "held", "free"),
+    [
+        pytest.param(3, 10, 7, id="room"),
+        pytest.param(10, 10, 0, id="full"),
+        pytest.param(12, 10, 0, id="figures that were read one after the other"),
+        pytest.param(3, None, 0, id="untold"),
+    ],
+)
+def test_the_room_of_an_allocator(live: int, held: int | None, free: int) -> None:
+    """What it holds and has not handed out; nothing is known of one that does not say."""
+    assert AllocatorStatistics("pool", live, held).free_bytes == free
+
+
+def test_nothing_is_outside_unless_somebody_says_so() -> None:
+    """A reading of a process is of that process."""
+    assert LAYOUT.outside is NOTHING_OUTSIDE
+    with pytest.raises(TypeError):
+        MALLOC.live_by_kind["heap"] = 1  # type: ignore[index]

@@ -18,7 +18,7 @@ RECORD = Record(
     "collect",
     retained_bytes=5,
     readings={"baseline": 1, "end": None},
-    explanation=Explanation((SurvivorType("dict", 3, 9),)),
+    explanation=Explanation(survivors=(SurvivorType("dict", 3, 9),)),
 )
 OTHER = Record("t.py::test_x", "unjudged", "collect", label="block 1", reason="gone")
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+import sysconfig
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._snapshot import AllocatorStatistics
-from pytest_memreturn.probes._memstream import printed_by
+from pytest_memreturn.allocators._contract import Allocator
+from pytest_memreturn.allocators._memstream import printed_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ _ARENAS_IN_RESERVE = 2
 _ALLOCATED = re.compile(rb"^# bytes in allocated blocks +=([ \d,]+)$", re.MULTILINE)
 
 
-class PymallocProbe:
+class Pymalloc(Allocator):
     """Live bytes and arenas of pymalloc, without stderr and without PYTHONMALLOC."""
 
     name = "python"
@@ -46,6 +48,12 @@ class PymallocProbe:
             return AllocatorStatistics(self.name, 0, 0, from_start=True, is_silent=True)
         return found
 
+    def why_unavailable(self) -> str | None:
+        """A free-threaded build has another allocator, and exports nothing of it."""
+        if sysconfig.get_config_var("Py_GIL_DISABLED"):
+            return "free-threaded CPython exports no statistics of its object allocator"
+        return None
+
 
 def parse_statistics(text: bytes) -> AllocatorStatistics | None:
     """Statistics from the text CPython prints; ``None`` where it speaks of no arena."""
@@ -61,6 +69,7 @@ def parse_statistics(text: bytes) -> AllocatorStatistics | None:
         live_bytes=int(allocated[1].replace(b",", b"")),
         held_bytes=held,
         reserve_bytes=_ARENAS_IN_RESERVE * arena_bytes,
+        arenas=int(arenas[1]),
         from_start=True,
     )
 

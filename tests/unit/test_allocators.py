@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import sys
+import sysconfig
 import tracemalloc
 from collections import namedtuple
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ import psutil
 import pytest
 
 from pytest_memreturn._snapshot import AllocatorStatistics
-from pytest_memreturn.probes import _memstream, allocator_probes, glibc, pymalloc
-from pytest_memreturn.probes._memstream import printed_by
-from pytest_memreturn.probes.glibc import GlibcProbe, parse_thread_tops
-from pytest_memreturn.probes.pymalloc import PymallocProbe, parse_statistics
+from pytest_memreturn.allocators import _memstream, glibc, known_allocators, pymalloc
+from pytest_memreturn.allocators._contract import Allocator
+from pytest_memreturn.allocators._memstream import printed_by
+from pytest_memreturn.allocators.glibc import Arenas, Glibc, parse_arenas
+from pytest_memreturn.allocators.pymalloc import Pymalloc, parse_statistics
 
 # The end of what CPython 3.13 prints; the counts by size class before it don't matter.
 PYMALLOC = b"""\
@@ -48,19 +50,20 @@ def test_pymalloc_says_what_is_live_and_what_it_holds() -> None:
         live_bytes=3_473_824,
         held_bytes=4 * 1_048_576,
         reserve_bytes=2 * 1_048_576,
+        arenas=4,
         from_start=True,
     )
 
 
 def test_pymalloc_falls_silent_behind_tracemalloc() -> None:
     """CPython prints no statistics then; that it has no arenas must not be believed."""
-    probe = PymallocProbe()
-    speaking = probe.statistics()
+    allocator = Pymalloc()
+    speaking = allocator.statistics()
     assert speaking is not None
     assert not speaking.is_silent
     tracemalloc.start()
     try:
-        silent = probe.statistics()
+        silent = allocator.statistics()
     finally:
         tracemalloc.stop()
     assert silent is not None
@@ -154,14 +157,23 @@ MALLOC_INFO = b"""\
 """
 
 
-def test_the_tops_of_thread_arenas_are_what_no_bin_lists() -> None:
-    """Free bytes of each arena less those in its bins; the main arena's top is not among them."""
-    assert parse_thread_tops(MALLOC_INFO) == 1_000_000 + 5_000 + 700
+def test_the_arenas_are_summed_up() -> None:
+    """What all hold, what threads have live in theirs, and the tops of those, which no bin lists.
+
+    Of the main arena, whose top a trim hands back, only what it holds is taken.
+    """
+    assert parse_arenas(MALLOC_INFO) == Arenas(
+        count=4,
+        held_bytes=60_000_000 + 2_048_000 + 135_168 + 135_168,
+        thread_live_bytes=(2_048_000 - 1_043_061) + (135_168 - 5_290 - 96) + (135_168 - 700),
+        thread_top_bytes=1_000_000 + 5_000 + 700,
+    )
 
 
-def test_a_process_without_threads_has_no_such_tops() -> None:
-    """The main arena alone."""
-    assert parse_thread_tops(MALLOC_INFO[: MALLOC_INFO.index(b'<heap nr="1">')]) == 0
+def test_a_process_without_threads_has_the_main_arena_alone() -> None:
+    """Nothing in it is a thread's."""
+    text = MALLOC_INFO[: MALLOC_INFO.index(b'<heap nr="1">')]
+    assert parse_arenas(text) == Arenas(count=1, held_bytes=60_000_000)
 
 
 @pytest.mark.parametrize("total", [b"rest", b"fast"])
@@ -169,19 +181,34 @@ def test_an_arena_without_its_totals_is_left_out(total: bytes) -> None:
     """A text that is not as expected gives less, and never an error."""
     start = MALLOC_INFO.index(b'<heap nr="2">')
     text = MALLOC_INFO[:start] + MALLOC_INFO[start:].replace(b'type="' + total, b'type="x', 1)
-    assert parse_thread_tops(text) == 1_000_000 + 700
+    found = parse_arenas(text)
+    assert (found.count, found.thread_top_bytes) == (3, 1_000_000 + 700)
+
+
+def test_an_arena_without_its_size_is_left_out() -> None:
+    """The same."""
+    start = MALLOC_INFO.index(b'<heap nr="3">')
+    end = MALLOC_INFO.index(b"</heap>", start)
+    heap = MALLOC_INFO[start:end].replace(b"<system ", b"<other ")
+    assert parse_arenas(MALLOC_INFO[:start] + heap + MALLOC_INFO[end:]).count == 3
 
 
 def test_bins_that_hold_more_than_is_free_take_nothing_away() -> None:
     """Another thread may have freed between two lines of the text."""
     text = MALLOC_INFO.replace(b'size="5290"', b'size="100"')
-    assert parse_thread_tops(text) == 1_000_000 + 700
+    assert parse_arenas(text).thread_top_bytes == 1_000_000 + 700
 
 
-def test_a_text_of_something_else_has_no_tops() -> None:
-    """Neither has none."""
-    assert parse_thread_tops(b"") == 0
-    assert parse_thread_tops(b"<jemalloc/>") == 0
+def test_arenas_with_more_room_than_they_hold_have_nothing_live() -> None:
+    """For the same reason."""
+    text = MALLOC_INFO.replace(b'size="1043061"', b'size="9043061"')
+    assert parse_arenas(text).thread_live_bytes == 0
+
+
+@pytest.mark.parametrize("text", [b"", b"<jemalloc/>"])
+def test_a_text_of_something_else_has_no_arenas(text: bytes) -> None:
+    """There is nothing to sum up."""
+    assert parse_arenas(text) == Arenas()
 
 
 @pytest.fixture
@@ -206,21 +233,50 @@ def information(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("information")
 def test_glibc_says_what_is_live_and_what_no_trim_returns() -> None:
     """Live blocks in heaps, live blocks of their own, and the tops of thread arenas."""
-    assert GlibcProbe().statistics() == AllocatorStatistics(
+    assert Glibc().statistics() == AllocatorStatistics(
         "malloc",
         live_bytes=5_000_000,
-        kinds=("heap", "arena"),
+        held_bytes=62_318_336,
+        live_by_kind={"heap": 5_000_000 - 1_269_189, "arena": 1_269_189},
         own_mapping_live_bytes=610_304,
         thread_top_bytes=1_005_700,
+        arenas=4,
         from_start=True,
     )
+
+
+@pytest.mark.usefixtures("information")
+def test_what_is_live_in_heaps_is_had_without_the_details(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text is not asked for."""
+    monkeypatch.setattr(glibc, "printed_by", lambda _function: pytest.fail("it was asked for"))
+    assert Glibc().live_bytes() == 5_000_000
+
+
+@pytest.mark.usefixtures("information")
+def test_no_more_is_live_in_arenas_than_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks in the caches of threads are free to one reading and live to the other."""
+    monkeypatch.setattr(psutil, "heap_info", lambda: Heap(1_000_000, 0))
+    found = Glibc().statistics()
+    assert found is not None
+    assert found.live_by_kind == {"heap": 0, "arena": 1_000_000}
+
+
+def test_a_release_trims_the_arenas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through psutil, where it can."""
+    trims: list[str] = []
+    monkeypatch.setattr(psutil, "heap_trim", lambda: trims.append("trim"), raising=False)
+    Glibc().release()
+    assert trims == ["trim"]
+    monkeypatch.delattr(psutil, "heap_trim")
+    Glibc().release()
+    assert trims == ["trim"]
 
 
 @pytest.mark.usefixtures("information")
 def test_a_malloc_that_is_not_in_use_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """With another malloc loaded in its place, glibc's has handed out nothing at all."""
     monkeypatch.setattr(psutil, "heap_info", lambda: Heap(0, 0))
-    assert GlibcProbe().statistics() is None
+    assert Glibc().statistics() is None
 
 
 @pytest.mark.usefixtures("information")
@@ -228,16 +284,17 @@ def test_a_malloc_that_is_not_in_use_says_nothing(monkeypatch: pytest.MonkeyPatc
 def test_a_malloc_with_one_block_is_in_use(used: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
     """However little it has handed out."""
     monkeypatch.setattr(psutil, "heap_info", lambda: used)
-    assert GlibcProbe().statistics() is not None
+    assert Glibc().statistics() is not None
 
 
 @pytest.mark.usefixtures("information")
 def test_without_its_details_glibc_still_says_what_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No text, no tops."""
+    """No text, no tops: and it holds what is live, at the least."""
     monkeypatch.setattr(glibc, "printed_by", lambda _function: None)
-    found = GlibcProbe().statistics()
+    found = Glibc().statistics()
     assert found is not None
-    assert (found.live_bytes, found.thread_top_bytes) == (5_000_000, 0)
+    assert (found.live_bytes, found.held_bytes) == (5_000_000, 5_000_000)
+    assert (found.thread_top_bytes, found.arenas) == (0, 0)
 
 
 class Library:
@@ -252,7 +309,8 @@ class Library:
 def test_another_c_library_is_not_asked(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     """Musl and macOS have no such statistics."""
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: library)
-    assert GlibcProbe().statistics() is None
+    assert Glibc().statistics() is None
+    assert Glibc().live_bytes() == 0
 
 
 @pytest.mark.usefixtures("_library_anew")
@@ -260,22 +318,22 @@ def test_on_windows_no_c_library_is_looked_for(monkeypatch: pytest.MonkeyPatch) 
     """There is none under that name."""
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: pytest.fail("it was looked for"))
-    assert GlibcProbe().statistics() is None
-    assert PymallocProbe().statistics() is None
+    assert Glibc().statistics() is None
+    assert Pymalloc().statistics() is None
 
 
 def test_a_psutil_without_heap_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is built without it where the C library lacks what it needs."""
     monkeypatch.delattr(psutil, "heap_info", raising=False)
-    assert GlibcProbe().statistics() is None
+    assert Glibc().statistics() is None
 
 
 def test_pymalloc_s_text_is_what_the_interpreter_prints(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probe adds nothing to it."""
+    """Nothing is added to it."""
     monkeypatch.setattr(pymalloc, "printed_by", lambda _function: PYMALLOC)
-    assert PymallocProbe().statistics() == parse_statistics(PYMALLOC)
+    assert Pymalloc().statistics() == parse_statistics(PYMALLOC)
     monkeypatch.setattr(pymalloc, "printed_by", lambda _function: None)
-    assert PymallocProbe().statistics() is None
+    assert Pymalloc().statistics() is None
 
 
 def test_an_interpreter_that_exports_no_statistics_says_nothing(
@@ -283,18 +341,73 @@ def test_an_interpreter_that_exports_no_statistics_says_nothing(
 ) -> None:
     """As other implementations of Python."""
     monkeypatch.setattr(ctypes, "pythonapi", Library())
-    assert PymallocProbe().statistics() is None
+    assert Pymalloc().statistics() is None
+
+
+def test_a_free_threaded_build_says_why_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its object allocator is another, and exports nothing."""
+    monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 0}.get)
+    assert Pymalloc().why_unavailable() is None
+    monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
+    assert "free-threaded" in (Pymalloc().why_unavailable() or "")
+
+
+def test_those_that_take_from_others_are_asked_first() -> None:
+    """What they release must reach an allocator that has not been asked yet."""
+    assert [one.name for one in known_allocators()] == [
+        "torch",
+        "cupy",
+        "pyarrow",
+        "python",
+        "jemalloc",
+        "tcmalloc",
+        "mimalloc",
+        "malloc",
+    ]
 
 
 def test_the_texts_of_this_process_are_understood() -> None:
     """Whatever C library and interpreter run this, their own text is read without surprise."""
-    for probe in allocator_probes():
-        found = probe.statistics()
+    for allocator in known_allocators():
+        found = allocator.statistics()
         if found is not None:
-            assert found.name == probe.name
-            assert found.live_bytes > 0
+            assert found.name == allocator.name
+            assert found.live_bytes >= 0
             assert found.held_bytes is None or found.held_bytes >= found.live_bytes
-    assert [probe.name for probe in allocator_probes()] == ["malloc", "python"]
+            assert not found.live_by_kind or sum(found.live_by_kind.values()) == found.live_bytes
+
+
+class Scripted(Allocator):
+    """An allocator that says what it was given to say."""
+
+    name = "scripted"
+
+    def __init__(self, says: AllocatorStatistics | None) -> None:
+        self.says = says
+
+    def statistics(self) -> AllocatorStatistics | None:
+        """What it was given."""
+        return self.says
+
+
+@pytest.mark.parametrize(
+    ("says", "live_bytes"),
+    [
+        (AllocatorStatistics("scripted", 1_000), 1_000),
+        (AllocatorStatistics("scripted", 1_000, is_silent=True), 0),
+        (None, 0),
+    ],
+    ids=["in use", "silent", "not in use"],
+)
+def test_only_statistics_have_to_be_written(
+    says: AllocatorStatistics | None, live_bytes: int
+) -> None:
+    """Live bytes are taken from them; there is nothing to release, and nothing to explain."""
+    allocator = Scripted(says)
+    assert allocator.live_bytes() == live_bytes
+    assert allocator.why_unavailable() is None
+    allocator.release()
+    assert allocator.statistics() == says
 
 
 def test_the_text_of_this_process_s_malloc_is_had() -> None:

@@ -1,0 +1,227 @@
+"""Closing the books on a window: the ledger at its gate, and who has what was retained."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._free_parts import split_free
+from pytest_memreturn._ledger import FREE, LIVE, close_ledger
+from pytest_memreturn._ranges import grown_ranges
+from pytest_memreturn._record import AllocatorGrowth, Explanation, Survivors
+from pytest_memreturn._verdict import find_causes, python_share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_memreturn._instruments import FullReading, Instruments
+    from pytest_memreturn._ledger import Ledger
+    from pytest_memreturn._record import Holding
+    from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
+    from pytest_memreturn._verdict import Causes
+
+
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a window that does not count: from one full reading to another."""
+
+    before: FullReading
+    after: FullReading
+
+    def footprint_bytes(self) -> int:
+        """How far the footprint grew in it."""
+        return self.after.footprint_bytes() - self.before.footprint_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """A window's ledger at its gate, and the snapshots it was closed between."""
+
+    before: Snapshot
+    at_gate: Snapshot
+    ledger: Ledger
+
+    def reserve_bytes(self) -> int:
+        """How much of the growth is free memory that allocators keep as working stock."""
+        return sum(
+            max(0, min(one.reserve_bytes, self.ledger.accounts.get(one.name + FREE, 0)))
+            for one in self.at_gate.allocators
+        )
+
+
+def take_stock(
+    before: FullReading,
+    at_gate: FullReading,
+    excluded: Sequence[Span],
+    given_back: Mapping[str, int] = _NOTHING,
+) -> Stock:
+    """The ledger between two readings, less what grew in the spans that don't count."""
+    first, last = before.snapshot(), at_gate.snapshot()
+    ledger = close_ledger(first, last, given_back=given_back)
+    for span in excluded:
+        ledger = ledger.less(close_ledger(span.before.snapshot(), span.after.snapshot()))
+    return Stock(first, last, ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Who has what a window retained. `after_trim_bytes`: the footprint once all were asked."""
+
+    stock: Stock
+    causes: Causes
+    explanation: Explanation
+    after_trim_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a window that retained was found to be, before anybody looked closer.
+
+    `released`: what every allocator gave back when it was asked before the gate; ``None`` if none
+    has been asked yet. `newborn`: the objects that were new when the window ended, where somebody
+    looked.
+    """
+
+    before: FullReading
+    at_gate: FullReading
+    excluded: Sequence[Span]
+    newborn: Survivors
+    released: Mapping[str, int] | None
+
+
+def explain(
+    instruments: Instruments,
+    evidence: Evidence,
+    read_after_trim: Callable[[], tuple[Mapping[str, int], FullReading]],
+) -> Findings:
+    """Find out who has the memory; `read_after_trim` asks the allocators, if nobody has yet.
+
+    The verdict stands, whether anybody can look or not: what fails here is left out.
+    """
+    before, at_gate, excluded = evidence.before, evidence.at_gate, evidence.excluded
+    released, given_back, trimmed = evidence.released, _NOTHING, at_gate
+    if released is None:
+        with contextlib.suppress(Exception):
+            given_back, trimmed = read_after_trim()
+            released = given_back
+    trim_is_known = released is not None
+    stock = take_stock(before, at_gate, excluded, given_back)
+    parts = dict(stock.ledger.parts)
+    if trim_is_known:
+        after_trim = take_stock(before, trimmed, excluded).ledger
+        tops = _top_growth_bytes(before.allocators, trimmed.allocators)
+        parts |= split_free(stock.ledger, after_trim, tops)
+    held_by_pytest: tuple[Holding, ...] = ()
+    with contextlib.suppress(Exception):
+        held_by_pytest = instruments.examiner.held_by_pytest()
+    # Last, since it disturbs most.
+    survivors, in_malloc_bytes = _survivors(instruments, stock, evidence)
+    if in_malloc_bytes is not None:
+        # Python's as well, though a text that is still being written belongs to no object.
+        in_malloc_bytes = max(in_malloc_bytes, sum(one.bytes for one in held_by_pytest))
+    with contextlib.suppress(Exception):
+        # The census had millions of small numbers in hand; a window around this one must not
+        # find them free inside malloc.
+        instruments.releaser.trim()
+    unwritten: int | None = None
+    with contextlib.suppress(Exception):
+        unwritten = instruments.examiner.unwritten_huge_page_bytes(stock.before, stock.at_gate)
+    return Findings(
+        stock,
+        find_causes(stock.ledger, parts, python_in_malloc_bytes=in_malloc_bytes),
+        Explanation(
+            parts=parts,
+            released=released or {},
+            survivors=survivors.types,
+            children=at_gate.outside.children,
+            segments=at_gate.outside.segments,
+            held_by_pytest=held_by_pytest,
+            unwritten_huge_page_bytes=unwritten,
+            allocators=_allocator_growth(before.allocators, at_gate.allocators),
+        ),
+        trimmed.footprint_bytes() if trim_is_known else None,
+    )
+
+
+def _survivors(
+    instruments: Instruments, stock: Stock, evidence: Evidence
+) -> tuple[Survivors, int | None]:
+    """The objects that stayed, and how much of malloc's live growth is theirs."""
+    found, everything, newborn = Survivors(), None, evidence.newborn
+    with contextlib.suppress(Exception):
+        known = _with_excluded(stock.before, evidence.excluded)
+        found = instruments.examiner.survivors(known, stock.at_gate)
+        if stock.ledger.hidden_bytes:
+            everything = instruments.examiner.python_in_malloc_bytes(stock.at_gate.allocators)
+    in_malloc_bytes = found.in_malloc_bytes
+    if everything is not None:
+        malloc_live_bytes = sum(
+            one.live_bytes + one.own_mapping_live_bytes
+            for one in stock.at_gate.allocators
+            if one.name != "python"
+        )
+        live_growth = sum(
+            size
+            for account, size in stock.ledger.accounts.items()
+            if account.endswith(LIVE) and account != "python" + LIVE
+        )
+        in_malloc_bytes = python_share(
+            live_growth,
+            named_bytes=max(found.in_malloc_bytes or 0, newborn.in_malloc_bytes or 0),
+            all_python_bytes=everything,
+            all_live_bytes=malloc_live_bytes,
+        )
+    if sum(one.bytes for one in newborn.types) > sum(one.bytes for one in found.types):
+        found = newborn
+    return found, in_malloc_bytes
+
+
+def _with_excluded(before: Snapshot, excluded: Sequence[Span]) -> Snapshot:
+    """`before`, as if what came in the excluded spans had been there already."""
+    if not excluded:
+        return before
+    ranges = list(before.ranges)
+    for span in excluded:
+        ranges += grown_ranges(span.before.snapshot().ranges, span.after.snapshot().ranges)
+    return dataclasses.replace(before, ranges=tuple(ranges))
+
+
+def _top_growth_bytes(
+    before: Sequence[AllocatorStatistics], after: Sequence[AllocatorStatistics]
+) -> dict[str, int]:
+    old = {one.name: one.thread_top_bytes for one in before}
+    return {one.name: one.thread_top_bytes - old.get(one.name, 0) for one in after}
+
+
+def _allocator_growth(
+    before: Sequence[AllocatorStatistics], after: Sequence[AllocatorStatistics]
+) -> tuple[AllocatorGrowth, ...]:
+    """What each allocator says of itself now, less what it said before."""
+    old = {one.name: one for one in before}
+    found = []
+    for one in after:
+        if one.is_silent:
+            continue
+        was = old.get(one.name)
+        found.append(
+            AllocatorGrowth(
+                one.name,
+                one.live_bytes
+                + one.own_mapping_live_bytes
+                - (was.live_bytes + was.own_mapping_live_bytes if was else 0),
+                _less(one.held_bytes, was.held_bytes if was else 0),
+                _less(one.arenas, was.arenas if was else 0),
+            )
+        )
+    return tuple(found)
+
+
+def _less(new: int | None, old: int | None) -> int | None:
+    return None if new is None or old is None else new - old

@@ -1,0 +1,79 @@
+"""Ranges of addresses: which memory is there now and was not before; pure."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._snapshot import MappedRange
+
+if TYPE_CHECKING:
+    from pytest_memreturn._snapshot import MappingKind
+
+# Kinds that may hold objects.
+_KINDS: frozenset[MappingKind] = frozenset({"heap", "arena", "anonymous"})
+
+
+def grown_ranges(
+    before: Iterable[MappedRange], after: Iterable[MappedRange]
+) -> Iterator[MappedRange]:
+    """The parts of private memory in `after` that no range of `before` covers, sorted.
+
+    A part counts as resident whole: a range says how much of it is resident, not where.
+    """
+    old = list(_merged(before))
+    old_ends = [end for _, end in old]
+    for one in sorted(after, key=lambda found: found.start):
+        if one.kind not in _KINDS:
+            continue
+        start = one.start
+        for index in range(bisect_right(old_ends, one.start), len(old)):
+            old_start, old_end = old[index]
+            if old_start >= one.end:
+                break
+            if old_start > start:
+                yield MappedRange(start, old_start, one.kind, old_start - start)
+            start = max(start, old_end)
+        if start < one.end:
+            yield MappedRange(start, one.end, one.kind, one.end - start)
+
+
+def _merged(ranges: Iterable[MappedRange]) -> Iterator[tuple[int, int]]:
+    """Sorted ranges of which no two touch, that cover the same addresses."""
+    start = end = -1
+    for one in sorted(ranges, key=lambda found: found.start):
+        if one.start > end:
+            if end > start:
+                yield start, end
+            start, end = one.start, one.end
+        end = max(end, one.end)
+    if end > start:
+        yield start, end
+
+
+class AddressSet:
+    """The addresses of some ranges, to ask which of them are among them."""
+
+    def __init__(self, ranges: Iterable[MappedRange]) -> None:
+        # Arrays, since lists would bring int objects of ours into what is counted.
+        self._starts = array("Q")
+        self._ends = array("Q")
+        for one in ranges:
+            self._starts.append(one.start)
+            self._ends.append(one.end)
+
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
+    def holds(self, address: int, size_bytes: int) -> bool:
+        """Whether a block lies in one of them, by its first byte or by its middle.
+
+        The first page of a new block may be an old one, shared with the block below it.
+        """
+        return address in self or address + size_bytes // 2 in self
+
+    def __contains__(self, address: int) -> bool:
+        index = bisect_right(self._starts, address) - 1
+        return index >= 0 and address < self._ends[index]

@@ -1,0 +1,114 @@
+"""The malloc of glibc, from its own statistics."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from pytest_memreturn._snapshot import AllocatorStatistics
+from pytest_memreturn.allocators._contract import Allocator
+from pytest_memreturn.allocators._memstream import printed_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HEAP = re.compile(rb'<heap nr="(\d+)">(.*?)</heap>', re.DOTALL)
+_BIN_TOTAL = re.compile(rb'<(?:size|unsorted) [^>]*total="(\d+)"')
+_REST_SIZE = re.compile(rb'<total type="rest" count="\d+" size="(\d+)"')
+_FAST_SIZE = re.compile(rb'<total type="fast" count="\d+" size="(\d+)"')
+_SYSTEM_SIZE = re.compile(rb'<system type="current" size="(\d+)"')
+
+
+class Glibc(Allocator):
+    """Live bytes of malloc: in the main heap, in thread arenas, in blocks mapped one by one."""
+
+    name = "malloc"
+
+    def __init__(self) -> None:
+        self._print_information = _malloc_info_function()
+
+    def statistics(self) -> AllocatorStatistics | None:
+        """``None`` where the C library is not glibc, or glibc's malloc is not in use."""
+        if self._print_information is None:
+            return None
+        blocks = psutil.heap_info()
+        if blocks.heap_used == 0 and blocks.mmap_used == 0:
+            # Another malloc was loaded in its place: its memory must not be called glibc's.
+            return None
+        text = printed_by(self._print_information)
+        arenas = parse_arenas(text) if text is not None else Arenas()
+        in_threads = min(arenas.thread_live_bytes, blocks.heap_used)
+        return AllocatorStatistics(
+            name="malloc",
+            live_bytes=blocks.heap_used,
+            held_bytes=max(arenas.held_bytes, blocks.heap_used),
+            live_by_kind={"heap": blocks.heap_used - in_threads, "arena": in_threads},
+            own_mapping_live_bytes=blocks.mmap_used,
+            thread_top_bytes=arenas.thread_top_bytes,
+            arenas=arenas.count,
+            from_start=True,
+        )
+
+    def live_bytes(self) -> int:
+        """Live bytes in the main heap and in thread arenas: a twentieth of `statistics`' time."""
+        return 0 if self._print_information is None else int(psutil.heap_info().heap_used)
+
+    def release(self) -> None:
+        """Trim every arena; of a thread arena's free top nothing comes back."""
+        if hasattr(psutil, "heap_trim"):
+            psutil.heap_trim()
+
+
+@dataclass(frozen=True, slots=True)
+class Arenas:
+    """What malloc_info(3) tells of all arenas, in bytes.
+
+    `held_bytes`: heap memory, resident or not. `thread_live_bytes` and `thread_top_bytes`:
+    handed out from the arenas of threads, and free at their tops.
+    """
+
+    count: int = 0
+    held_bytes: int = 0
+    thread_live_bytes: int = 0
+    thread_top_bytes: int = 0
+
+
+def parse_arenas(text: bytes) -> Arenas:
+    """The text of malloc_info(3), summed up.
+
+    Each heap's ``rest`` counts its free blocks and its top; the bins list the blocks alone, so
+    the top is the difference. Fast bins are listed among the sizes but not in ``rest``.
+    """
+    count = held = thread_live = thread_tops = 0
+    for heap in _HEAP.finditer(text):
+        system, rest = _SYSTEM_SIZE.search(heap[2]), _REST_SIZE.search(heap[2])
+        fast = _FAST_SIZE.search(heap[2])
+        if system is None or rest is None or fast is None:
+            continue
+        count += 1
+        held += int(system[1])
+        if heap[1] == b"0":  # the main arena, whose top a trim does hand back
+            continue
+        thread_live += int(system[1]) - int(rest[1]) - int(fast[1])
+        binned = sum(int(total) for total in _BIN_TOTAL.findall(heap[2])) - int(fast[1])
+        thread_tops += max(0, int(rest[1]) - binned)
+    return Arenas(count, held, max(0, thread_live), thread_tops)
+
+
+def _malloc_info_function() -> Callable[[ctypes.c_void_p], object] | None:
+    if sys.platform == "win32":
+        return None
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "gnu_get_libc_version") or not hasattr(psutil, "heap_info"):
+        return None
+    library.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+
+    def print_information(stream: ctypes.c_void_p) -> object:
+        return library.malloc_info(0, stream)
+
+    return print_information

@@ -1,0 +1,39 @@
+"""Everything that looks into this process for a window that retained, in one place to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._instruments import Examiner
+from pytest_memreturn.explain import survivors
+from pytest_memreturn.explain.huge_pages import unwritten_huge_page_bytes
+from pytest_memreturn.explain.test_runner import held_by_pytest
+
+if TYPE_CHECKING:
+    from pytest_memreturn._record import Holding, Survivors
+    from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
+
+
+class ProcessExaminer(Examiner):
+    """Looks into the process that it runs in."""
+
+    def survivors(self, before: Snapshot, after: Snapshot) -> Survivors:
+        """The objects that came between two snapshots and are still there."""
+        return survivors.find_survivors(before, after)
+
+    def newborn(self, allocators: Sequence[AllocatorStatistics]) -> Survivors:
+        """The objects that no full collection has seen yet."""
+        return survivors.find_newborn(survivors.pooled_up_to_bytes(allocators))
+
+    def python_in_malloc_bytes(self, allocators: Sequence[AllocatorStatistics]) -> int | None:
+        """What all Python objects together hold of malloc."""
+        return survivors.python_in_malloc_bytes(survivors.pooled_up_to_bytes(allocators))
+
+    def held_by_pytest(self) -> tuple[Holding, ...]:
+        """What the test runner itself keeps for its reports."""
+        return held_by_pytest()
+
+    def unwritten_huge_page_bytes(self, before: Snapshot, after: Snapshot) -> int | None:
+        """Memory that is resident only because of transparent huge pages."""
+        return unwritten_huge_page_bytes(before, after)

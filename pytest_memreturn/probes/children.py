@@ -1,0 +1,247 @@
+"""Descendants of this process and the memory that is their own, from procfs.
+
+What is missed: a daemon, which init has adopted; pages that two descendants share with each
+other and not with us, which are nobody's own; shared memory of a descendant that has a name
+(those are segments) or that another process maps too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+
+from pytest_memreturn._outside import ChildProcess
+from pytest_memreturn.probes._files import read_small
+from pytest_memreturn.probes.outside import command_line, helper_pids
+
+# Bound here for the same reason as in _files.
+_OPEN, _CLOSE, _READ, _LISTDIR, _WAITID = os.open, os.close, os.read, os.listdir, os.waitid
+_CLOCK_NS = time.clock_gettime_ns
+
+_KB = 1024
+_CHUNK_BYTES = 16 * 1024
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+# Any child, also one that was cloned without SIGCHLD (__WALL, which Python does not name); it
+# stays as it is, to be waited for by its parent.
+_ALL_CHILDREN = os.WEXITED | os.WNOHANG | os.WNOWAIT | 0x40000000
+
+_FIELD = re.compile(rb"^(\w+): +(\d+) kB$", re.MULTILINE)
+_MAPPING = re.compile(rb"^[0-9a-f]+-[0-9a-f]+ \S+ [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE)
+# How the kernel names shared memory that has neither a name nor a descriptor.
+_SHARED_ANONYMOUS = b"/dev/zero (deleted)"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChildren:
+    """The descendants at one time, `at_ticks` clock ticks after boot."""
+
+    pids: frozenset[int]
+    at_ticks: int
+
+
+class LinuxChildren:
+    """Finds descendants that are new.
+
+    `has_children` says whether there is any child, the ones that ended unnoticed included.
+    """
+
+    def __init__(self, proc: str = "/proc", has_children: Callable[[], bool] | None = None) -> None:
+        self._proc = proc
+        self._has_children = has_children or _has_children
+        # Kernels without CONFIG_PROC_CHILDREN have no such file.
+        self._lists_children = os.access(f"{proc}/thread-self/children", os.R_OK)
+
+    def known(self) -> KnownChildren:
+        """All descendants as of now.
+
+        Their start times are not read: what began after this moment tells itself.
+        """
+        pids = self.pids()
+        return KnownChildren(pids, _CLOCK_NS(time.CLOCK_BOOTTIME) * _TICKS_PER_SECOND // 10**9)
+
+    def pids(self) -> frozenset[int]:
+        """All descendants, also those that ended and were not waited for."""
+        return frozenset(pid for family in self._families() for pid in family)
+
+    def new_since(self, known: KnownChildren) -> tuple[ChildProcess, ...]:
+        """The live descendants that are not in `known`, but for the helpers of multiprocessing."""
+        found = [self._child(stat) for stat in self._new_stats(known)]
+        return tuple(child for child in found if child is not None)
+
+    def _new_stats(self, known: KnownChildren) -> list[_Stat]:
+        new = []
+        for family in self._families():
+            # The kernel lists the children of a thread oldest first, and one that takes a dead
+            # one's pid comes last: if the youngest is the process it was, so are those before it.
+            is_as_it_was = False
+            for pid in reversed(family):
+                is_known = pid in known.pids
+                if is_known and is_as_it_was:
+                    continue
+                stat = self._stat(pid)
+                if stat is None:
+                    continue
+                if is_known and stat.start_ticks <= known.at_ticks:
+                    is_as_it_was = True
+                elif stat.start_ticks >= known.at_ticks and stat.is_alive:
+                    new.append(stat)
+        if new:
+            helpers = helper_pids()
+            new = [stat for stat in new if stat.pid not in helpers]
+        return sorted(new, key=lambda stat: stat.pid)
+
+    def _families(self) -> list[list[int]]:
+        """The children of each thread of this process and of its descendants."""
+        if not self._has_children():
+            return []
+        if not self._lists_children:
+            return [_pids_by_psutil()]
+        families = []
+        parents = ["self"]
+        while parents:
+            tasks = f"{self._proc}/{parents.pop()}/task"
+            for thread in self._threads(tasks):
+                # A thread that ended meanwhile has handed its children to another one.
+                with contextlib.suppress(OSError):
+                    names = read_whole(f"{tasks}/{thread}/children").split()
+                    if names:
+                        families.append([int(name) for name in names])
+                        parents += [name.decode() for name in names]
+        return families
+
+    def _threads(self, tasks: str) -> list[str]:
+        try:
+            return _LISTDIR(tasks)
+        except OSError:
+            return []
+
+    def _stat(self, pid: int) -> _Stat | None:
+        try:
+            text = read_small(f"{self._proc}/{pid}/stat")
+        except OSError:
+            return None
+        # The name is in parentheses and may hold any character, a parenthesis too.
+        start, _, rest = text.rpartition(b")")
+        fields = rest.split()
+        name = start.partition(b"(")[2].decode(errors="replace")
+        # proc_pid_stat(5): the state is field 3, the start time field 22.
+        return _Stat(pid, name, is_alive=fields[0] not in b"ZX", start_ticks=int(fields[19]))
+
+    def _child(self, stat: _Stat) -> ChildProcess | None:
+        """The child as data; ``None`` if it has ended."""
+        folder = f"{self._proc}/{stat.pid}"
+        try:
+            footprint_bytes = _footprint_bytes(folder)
+            words = read_small(f"{folder}/cmdline").rstrip(b"\0").split(b"\0")
+        except OSError:
+            return None
+        command = command_line([word.decode(errors="replace") for word in words])
+        return ChildProcess(stat.pid, stat.name, command, footprint_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stat:
+    """What ``/proc/PID/stat`` says of a process; it started `start_ticks` after boot."""
+
+    pid: int
+    name: str
+    is_alive: bool
+    start_ticks: int
+
+
+def read_whole(path: str) -> bytes:
+    """A file of the kernel to its end; raises `OSError`.
+
+    One read gives a page at most of a file that the kernel makes up line by line.
+    """
+    descriptor = _OPEN(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = chunk = _READ(descriptor, _CHUNK_BYTES)
+        while chunk:
+            chunk = _READ(descriptor, _CHUNK_BYTES)
+            text += chunk
+        return text
+    finally:
+        _CLOSE(descriptor)
+
+
+def _has_children() -> bool:
+    """Whether this process has any child: one system call, where procfs needs two a thread."""
+    try:
+        _WAITID(os.P_ALL, 0, _ALL_CHILDREN)
+    except ChildProcessError:
+        return False
+    except OSError:
+        # A sandbox may refuse the question: then look.
+        return True
+    return True
+
+
+def _pids_by_psutil() -> list[int]:
+    try:
+        return [child.pid for child in psutil.Process().children(recursive=True)]
+    except (psutil.Error, OSError):
+        return []
+
+
+def _footprint_bytes(folder: str) -> int:
+    """What of a process's memory is its own alone; raises `OSError` if it has ended."""
+    try:
+        rollup = _fields(read_small(f"{folder}/smaps_rollup"))
+        own_bytes = _own_by_rollup(rollup)
+        if own_bytes is None:
+            own_bytes = _own_by_mapping(read_whole(f"{folder}/smaps"))
+    except (OSError, KeyError):
+        # Another user's process, or a kernel without these files or lines.
+        pages = read_small(f"{folder}/statm").split()
+        return (int(pages[1]) - int(pages[2])) * mmap.PAGESIZE
+    # A swapped page is shared like any other. Of one that two have, SwapPss is half of Swap; of
+    # one that more have it is less, so that this is never too much.
+    swap_bytes = max(0, 2 * rollup["SwapPss"] - rollup["Swap"])
+    return own_bytes + rollup.get("Private_Hugetlb", 0) + swap_bytes
+
+
+def _own_by_rollup(rollup: dict[str, int]) -> int | None:
+    """Private anonymous bytes that are not lazily freed, where the sums tell it without doubt.
+
+    ``Private_Dirty`` alone is no answer: shared memory and files count there as well. Forked
+    from a parent with 200 MB, a child that mapped 40 MB of shared memory, one that wrote 40 MB
+    to a mapped file and one that has 40 MB of its own all read the same.
+    """
+    anonymous_bytes, lazy_bytes = rollup["Anonymous"], rollup["LazyFree"]
+    if rollup.get("Pss_Shmem") != 0:
+        return None
+    if rollup["Pss_Anon"] == anonymous_bytes:
+        return anonymous_bytes - lazy_bytes  # nothing is shared: a program of its own
+    if lazy_bytes == 0 and rollup.get("Pss_Dirty") == rollup["Pss_Anon"]:
+        return rollup["Private_Dirty"]  # what is dirty is anonymous
+    return None
+
+
+def _own_by_mapping(smaps: bytes) -> int:
+    """The same by adding up mappings: exact always, and several times as dear.
+
+    Shared memory without a name counts too where no other process maps it.
+    """
+    total = 0
+    # What stands before the first header, then each path and the lines below it.
+    _, *pieces = _MAPPING.split(smaps)
+    for path, lines in zip(pieces[::2], pieces[1::2], strict=True):
+        fields = _fields(lines)
+        if path == _SHARED_ANONYMOUS:
+            total += fields["Private_Clean"] + fields["Private_Dirty"]
+        else:
+            total += min(fields["Anonymous"], fields["Private_Dirty"])
+    return total
+
+
+def _fields(text: bytes) -> dict[str, int]:
+    return {name.decode(): int(number) * _KB for name, number in _FIELD.findall(text)}

@@ -1,0 +1,51 @@
+"""Pages of this process that hold nothing but zeros, though they are resident."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from typing import TYPE_CHECKING
+
+from pytest_memreturn.probes._residency import mincore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OPEN, _CLOSE, _PREADV = os.open, os.close, os.preadv
+
+# The size of a huge page wherever pages are of 4 KiB; elsewhere there is nothing to see here.
+_BLOCK_BYTES = 2 * 1024 * 1024
+
+
+def zero_bytes_in_huge_blocks(start: int, end: int) -> int:
+    """Bytes of all-zero pages in the blocks of 2 MiB from `start` to `end` that are resident whole.
+
+    Read through ``/proc/self/mem``, where memory that is gone is an error and not a crash. Raises
+    `OSError` where that file cannot be opened.
+    """
+    zeros = bytes(mmap.PAGESIZE)
+    found = 0
+    descriptor = _OPEN("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with mmap.mmap(-1, _BLOCK_BYTES) as copy, memoryview(copy) as view:
+            for block in _resident_blocks(start, end):
+                try:
+                    length = _PREADV(descriptor, [view], block)
+                except OSError:  # unmapped meanwhile
+                    continue
+                for offset in range(0, length, mmap.PAGESIZE):
+                    found += (view[offset : offset + mmap.PAGESIZE] == zeros) * mmap.PAGESIZE
+    finally:
+        _CLOSE(descriptor)
+    return found
+
+
+def _resident_blocks(start: int, end: int) -> Iterator[int]:
+    pages = _BLOCK_BYTES // mmap.PAGESIZE
+    vector = (ctypes.c_ubyte * pages)()
+    ask = mincore()
+    for block in range(-(-start // _BLOCK_BYTES) * _BLOCK_BYTES, end, _BLOCK_BYTES):
+        inside = block + _BLOCK_BYTES <= end
+        if inside and ask(block, _BLOCK_BYTES, ctypes.addressof(vector)) == 0 and all(vector):
+            yield block

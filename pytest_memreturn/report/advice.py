@@ -1,0 +1,93 @@
+"""What to try against memory that was retained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._ledger import UNEXPLAINED
+from pytest_memreturn._sizes import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_memreturn._record import Explanation, Record
+
+# A figure is worth naming when it is this part of what was retained.
+_WORTH_NAMING = 1 / 10
+
+_ADVICE = {
+    "live-python": "find what keeps the survivors: a global, a cache, a closure, a thread",
+    "live-native": "close or drop its owner (a connection, document, parser, handle); "
+    "where nothing is left to close, a C extension leaks",
+    "pinned-python": "build what stays apart from the many short-lived objects, "
+    "or do the work in a child process that ends",
+    "pinned-malloc": "build what stays apart from what goes, or do the work in a child process "
+    "that ends; MALLOC_MMAP_THRESHOLD_=131072 at process start (not tried) keeps large blocks "
+    "off the heap",
+    "mapped": "unmap or close it; a library may keep it as a pool of its own",
+    "shared-memory": "close and unlink the segment",
+    "child-process": "end the process and wait for it: shut its pool or server down",
+    "unexplained": "judge where more can be read: the linux probe sees the mapping layout",
+}
+
+# How a program asks an allocator for what is free, as far as that is known here.
+_RELEASES = {
+    "malloc": "malloc_trim(0)",
+    "jemalloc": 'mallctl("arena.4096.purge"), or set MALLOC_CONF=background_thread:true',
+    "tcmalloc": "MallocExtension_ReleaseFreeMemory()",
+    "mimalloc": "mi_collect(true)",
+    "pyarrow": "pyarrow.default_memory_pool().release_unused()",
+}
+
+
+def matters(record: Record, size: int) -> bool:
+    """Whether a size is worth a line of its own beside what was retained."""
+    return size > (record.retained_bytes or 0) * _WORTH_NAMING
+
+
+def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
+    """What to try, for the first cause first."""
+    if any(matters(record, one.bytes) for one in found.held_by_pytest):
+        yield "log and print less, or -p no:logging (not tried): pytest keeps it for its report"
+    advice = _advice_for(record.cause or UNEXPLAINED)
+    if record.cause == UNEXPLAINED and "mapped" in (record.ledger or {}):
+        advice = None  # there was a layout: no other probe sees more
+    if advice is not None:
+        yield advice
+    if matters(record, found.unwritten_huge_page_bytes or 0):
+        yield "madvise(MADV_NOHUGEPAGE) where it is mapped, or no huge pages at all (not tried)"
+    readings = record.readings or {}
+    at_gate, after_trim = readings.get(record.gate), readings.get("trim")
+    if record.gate == "collect" and at_gate is not None and after_trim is not None:
+        returns = at_gate - after_trim
+        if matters(record, returns):
+            calls = [
+                _release_call(name)
+                for name, size in found.released.items()
+                if matters(record, size)
+            ]
+            yield (
+                f"a trim (tried: returns {format_size(returns)}): trim=True judges after one; "
+                f"in production call {' and '.join(calls) or _release_call('malloc')} "
+                "when such work is done"
+            )
+    tops = found.parts.get("malloc-free", {}).get("thread-arenas-tops", 0)
+    if matters(record, tops):
+        yield (
+            "MALLOC_ARENA_MAX=1 or MALLOC_TRIM_THRESHOLD_=131072 at process start (not tried): "
+            f"{format_size(tops)} is free at the top of threads' arenas, out of a trim's reach"
+        )
+
+
+def _advice_for(slug: str) -> str | None:
+    """What to try for a cause, without a promise of bytes; ``None`` where trying tells more."""
+    if slug in _ADVICE:
+        return _ADVICE[slug]
+    if slug.startswith("pinned-"):
+        return "build what stays apart from what goes, or do the work in a child process that ends"
+    return None
+
+
+def _release_call(allocator: str) -> str:
+    """What a program calls to have free memory handed back by `allocator`."""
+    return _RELEASES.get(allocator, f"the release of {allocator}")

@@ -1,0 +1,62 @@
+"""Looking into the process for a window that retained: everything in one place to ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._instruments import Examiner
+from pytest_memreturn._record import Holding, Survivors, SurvivorType
+from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
+from pytest_memreturn.explain import examiner, survivors
+from pytest_memreturn.explain.examiner import ProcessExaminer
+
+if TYPE_CHECKING:
+    import pytest
+
+BEFORE, AFTER = Snapshot(1, 1), Snapshot(2, 2)
+ALLOCATORS = (AllocatorStatistics("python", 100, 200),)
+
+
+def test_the_plain_examiner_finds_nothing() -> None:
+    """For a script, and wherever nobody can look: no survivors, and no figure made up."""
+    plain = Examiner()
+    assert plain.survivors(BEFORE, AFTER) == Survivors()
+    assert plain.newborn(ALLOCATORS) == Survivors()
+    assert plain.python_in_malloc_bytes(ALLOCATORS) is None
+    assert plain.held_by_pytest() == ()
+    assert plain.unwritten_huge_page_bytes(BEFORE, AFTER) is None
+
+
+def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what was handed in; sizes up to which pymalloc serves are taken from its figures."""
+    found = Survivors((SurvivorType("dict", 1, 2),), in_malloc_bytes=3)
+    held = (Holding("log records", 4, 5),)
+    monkeypatch.setattr(survivors, "find_survivors", lambda *given: (found, given))
+    monkeypatch.setattr(survivors, "pooled_up_to_bytes", lambda given: (given, "pooled"))
+    monkeypatch.setattr(survivors, "find_newborn", lambda pooled: (found, pooled))
+    monkeypatch.setattr(survivors, "python_in_malloc_bytes", lambda pooled: (6, pooled))
+    monkeypatch.setattr(examiner, "held_by_pytest", lambda: held)
+    monkeypatch.setattr(examiner, "unwritten_huge_page_bytes", lambda *given: (7, given))
+    asked = ProcessExaminer()
+    pooled = (ALLOCATORS, "pooled")
+    answers: list[object] = [
+        asked.survivors(BEFORE, AFTER),
+        asked.newborn(ALLOCATORS),
+        asked.python_in_malloc_bytes(ALLOCATORS),
+        asked.held_by_pytest(),
+        asked.unwritten_huge_page_bytes(BEFORE, AFTER),
+    ]
+    assert answers == [
+        (found, (BEFORE, AFTER)),
+        (found, pooled),
+        (6, pooled),
+        held,
+        (7, (BEFORE, AFTER)),
+    ]
+
+
+def test_a_process_can_be_looked_into() -> None:
+    """All of Python's objects together hold something of malloc, whatever else is true here."""
+    in_malloc = ProcessExaminer().python_in_malloc_bytes(ALLOCATORS)
+    assert in_malloc is not None
+    assert in_malloc > 0

@@ -1,0 +1,76 @@
+"""Memory that is resident only for being in huge pages, on layouts made up here."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memreturn._sizes import MIB
+from pytest_memreturn._snapshot import MappedRange, MappingKind, Snapshot
+from pytest_memreturn.explain import huge_pages
+from pytest_memreturn.explain.huge_pages import unwritten_huge_page_bytes
+
+BLOCK = 2 * MIB
+
+
+def mapping(start: int, end: int, huge: int = 0, kind: MappingKind = "anonymous") -> MappedRange:
+    """From block to block, with so many huge pages in it."""
+    return MappedRange(
+        start * BLOCK, end * BLOCK, kind, (end - start) * BLOCK, huge_page_bytes=huge * BLOCK
+    )
+
+
+def layout(huge: int | None, *ranges: MappedRange) -> Snapshot:
+    """A snapshot with so many huge pages in all."""
+    huge_bytes = None if huge is None else huge * BLOCK
+    return Snapshot(0, 0, huge_page_bytes=huge_bytes, ranges=ranges)
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The blocks that are looked at, as pairs; a half of each is found to hold zeros."""
+    asked: list[tuple[int, int]] = []
+
+    def half(start: int, end: int) -> int:
+        asked.append((start // BLOCK, end // BLOCK))
+        return (end - start) // 2
+
+    monkeypatch.setattr(huge_pages, "zero_bytes_in_huge_blocks", half)
+    return asked
+
+
+@pytest.mark.parametrize(("old", "new"), [(None, 3), (3, None), (None, None)])
+def test_a_layout_without_huge_pages_tells_nothing(
+    old: int | None, new: int | None, looked_at: list[tuple[int, int]]
+) -> None:
+    """Nobody could look, which is not zero."""
+    assert unwritten_huge_page_bytes(layout(old), layout(new, mapping(0, 4, huge=2))) is None
+    assert looked_at == []
+
+
+@pytest.mark.parametrize(("old", "new"), [(0, 0), (2, 2), (3, 2)])
+def test_without_new_huge_pages_nothing_is_looked_at(
+    old: int, new: int, looked_at: list[tuple[int, int]]
+) -> None:
+    """Reading gigabytes of memory to find nothing new would cost seconds."""
+    assert unwritten_huge_page_bytes(layout(old), layout(new, mapping(0, 4, huge=2))) == 0
+    assert looked_at == []
+
+
+def test_only_new_parts_with_huge_pages_are_looked_at(looked_at: list[tuple[int, int]]) -> None:
+    """Neither what was there before, nor a mapping without any, nor one that is no private one."""
+    before = layout(1, mapping(0, 4, huge=1))
+    after = layout(
+        9,
+        mapping(0, 10, huge=4),
+        mapping(20, 24),
+        mapping(30, 32, huge=2, kind="heap"),
+        mapping(40, 44, huge=2, kind="file"),
+    )
+    assert unwritten_huge_page_bytes(before, after) == (6 + 2) // 2 * BLOCK
+    assert looked_at == [(4, 10), (30, 32)]
+
+
+def test_there_is_no_more_than_what_grew(looked_at: list[tuple[int, int]]) -> None:
+    """Blocks may look huge that are not: their pages came one by one."""
+    assert unwritten_huge_page_bytes(layout(1), layout(2, mapping(0, 10, huge=1))) == BLOCK
+    assert looked_at == [(0, 10)]
