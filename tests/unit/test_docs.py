@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
@@ -15,13 +16,15 @@ import jsonschema
 import pytest
 
 import pytest_memreturn
-from pytest_memreturn import _errors, _failures, _options
-from pytest_memreturn._ledger import Ledger, close_ledger
+from pytest_memreturn import _errors, _failures, _options, hookspecs
+from pytest_memreturn._free_parts import PINNED, TRIMMABLE, split_free
+from pytest_memreturn._ledger import FREE, Ledger, close_ledger
+from pytest_memreturn._outside import ChildProcess, Outside, Segment
 from pytest_memreturn._record import Record
 from pytest_memreturn._snapshot import AllocatorStatistics, KindUsage, Snapshot
 from pytest_memreturn._verdict import find_causes
-from pytest_memreturn.probes.glibc import GlibcProbe
-from pytest_memreturn.probes.pymalloc import PymallocProbe
+from pytest_memreturn.allocators import known_allocators
+from pytest_memreturn.allocators.glibc import Glibc
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = json.loads(
@@ -38,6 +41,11 @@ SECTIONS = {
     "`shown`": "shown",
     "`explanation`": "explanation",
     "`survivors[]`": "survivor",
+    "`excluded[]`": "exclusion",
+    "`children[]`": "child",
+    "`segments[]`": "segment",
+    "`held_by_pytest[]`": "holding",
+    "`allocators[]`": "allocator",
 }
 
 
@@ -145,19 +153,77 @@ def test_the_marker_is_written_as_it_is() -> None:
     assert f"`{signature}`" in page("reference/options.md")
 
 
-def test_every_account_is_in_the_table() -> None:
-    """The table of accounts is what a full ledger has."""
-    reading = Snapshot(
-        footprint_bytes=0,
-        rss_bytes=0,
-        kinds={"anonymous": KindUsage(0, 0)},
-        allocators=(
-            AllocatorStatistics(GlibcProbe.name, 0, kinds=("heap", "arena")),
-            AllocatorStatistics(PymallocProbe.name, 0, held_bytes=0),
-        ),
+def known_statistics(live_bytes: int) -> tuple[AllocatorStatistics, ...]:
+    """What every allocator that is known here could say, with so much live and twice as much held.
+
+    Which of them are not this process's memory, only their source tells without a GPU.
+    """
+    return tuple(
+        AllocatorStatistics(
+            one.name,
+            live_bytes,
+            2 * live_bytes,
+            live_by_kind={"heap": live_bytes, "arena": 0} if isinstance(one, Glibc) else {},
+            own_mapping_live_bytes=live_bytes if isinstance(one, Glibc) else 0,
+            is_elsewhere="is_elsewhere=True" in inspect.getsource(type(one)),
+        )
+        for one in known_allocators()
     )
+
+
+def full_reading(live_bytes: int, *, outside: Outside) -> Snapshot:
+    """A snapshot with something of every kind in it, and a pool of a hook that malloc feeds."""
+    pool = AllocatorStatistics("a-pool", live_bytes, 2 * live_bytes, is_from_malloc=True)
+    resident_bytes = 50 * live_bytes
+    return Snapshot(
+        footprint_bytes=2 * resident_bytes + outside.footprint_bytes,
+        rss_bytes=0,
+        kinds={
+            "anonymous": KindUsage(resident_bytes, resident_bytes),
+            "heap": KindUsage(resident_bytes, resident_bytes),
+        },
+        allocators=(*known_statistics(live_bytes), pool),
+        outside=outside,
+    )
+
+
+def full_ledger() -> Ledger:
+    """A ledger with every account there is."""
+    outside = Outside(
+        children=(ChildProcess(1, "a-child", "a-child", 4),),
+        segments=(Segment("memfd", "a-segment", 4, 4, "a-user"),),
+    )
+    return close_ledger(full_reading(4, outside=Outside()), full_reading(8, outside=outside))
+
+
+def names_without_the_pool(names: Mapping[str, object]) -> list[str]:
+    """The names in order, without those of a hook's allocator, which no page can name."""
+    return sorted(name for name in names if "a-pool" not in name)
+
+
+def test_every_account_is_in_the_table() -> None:
+    """The table of accounts is what a full ledger has, with every allocator that is known."""
     tables = first_columns(page("reference/accounts-and-causes.md"))
-    assert sorted(tables["Accounts"]) == sorted(close_ledger(reading, reading).to_dict())
+    assert sorted(tables["Accounts"]) == names_without_the_pool(full_ledger().to_dict())
+
+
+def test_every_part_is_in_the_table() -> None:
+    """The table of parts is what the accounts of a full ledger are split into."""
+    ledger = full_ledger()
+    free_parts = split_free(ledger, ledger, {})
+    found = {part for parts in {**ledger.parts, **free_parts}.values() for part in parts}
+    assert {TRIMMABLE, PINNED} <= found
+    tables = first_columns(page("reference/accounts-and-causes.md"))
+    assert sorted(tables["Parts"]) == sorted(found)
+
+
+def test_everything_that_is_shown_is_in_the_table() -> None:
+    """The table has the keys that are always shown, and each allocator of memory elsewhere."""
+    always = SCHEMA["$defs"]["record"]["properties"]["shown"]["required"]
+    elsewhere = [one.name for one in known_statistics(4) if one.is_elsewhere]
+    assert elsewhere
+    tables = first_columns(page("reference/accounts-and-causes.md"))
+    assert sorted(tables["Shown, not counted"]) == sorted([*always, *elsewhere])
 
 
 def test_every_cause_has_a_section() -> None:
@@ -168,13 +234,43 @@ def test_every_cause_has_a_section() -> None:
     growth = sum(accounts.values()) + 4
     causes = find_causes(
         Ledger(growth, accounts),
-        Ledger(growth, dict.fromkeys(accounts, 2)),
+        {
+            account: {TRIMMABLE: 2, PINNED: 2}
+            for account in accounts
+            if account.endswith(FREE) and account != "python" + FREE
+        },
         python_in_malloc_bytes=2,
-        returnable={},
     )
     _, _, sections = text.partition("## Causes\n")
-    documented = re.findall(r"^\((.+)\)=\n### \1$", sections, re.MULTILINE)
+    documented: list[str] = []
+    found = re.findall(r"((?:^\(.+\)=\n)+)### (.+)$", sections, re.MULTILINE)
+    assert len(found) == len(re.findall(r"^### ", sections, re.MULTILINE))
+    for labels, heading in found:
+        slugs = re.findall(r"\((.+)\)=", labels)
+        assert heading == ", ".join(slugs)
+        documented += slugs
     assert sorted(documented) == sorted(causes.bytes_by_cause)
+
+
+def test_every_hook_has_a_section() -> None:
+    """The page of hooks has each hook under its name, with the arguments it is called with."""
+    declared = {
+        f"{name}({', '.join(inspect.signature(one).parameters)})"
+        for name, one in vars(hookspecs).items()
+        if name.startswith("pytest_memreturn")
+    }
+    text = page("reference/hooks.md")
+    documented = re.findall(r"^\((\w+)\)=\n## `(\1\(.*\))`$", text, re.MULTILINE)
+    assert declared
+    assert {heading for _, heading in documented} == declared
+
+
+def test_every_method_of_an_allocator_is_on_the_page_of_hooks() -> None:
+    """The table says of each method when it is called."""
+    tables = first_columns(page("reference/hooks.md"))
+    methods = [name for name, one in vars(pytest_memreturn.Allocator).items() if callable(one)]
+    (listed,) = tables.values()
+    assert sorted(listed) == sorted(name for name in methods if not name.startswith("_"))
 
 
 def test_every_public_name_is_documented() -> None:
