@@ -207,12 +207,15 @@ class Measure:
 
     @property
     def retained_bytes(self) -> int:
-        """Footprint at the gate less the baseline; negative where memory was given back."""
+        """How far the footprint grew, less what is excluded, plus what hides from it.
+
+        Negative where memory was given back.
+        """
         return self._judged(self.record.retained_bytes)
 
     @property
     def peak_growth_bytes(self) -> int:
-        """The highest RSS inside the block less the RSS at its start."""
+        """The highest RSS inside the block less the RSS at its start, or the growth at its end."""
         return self._judged(self.record.peak_growth_bytes)
 
     @property
@@ -228,7 +231,10 @@ class Measure:
 
     @property
     def ledger(self) -> Mapping[str, int]:
-        """What was retained by account, with ``unexplained``: sums to `retained_bytes`."""
+        """What was retained by account, with ``unexplained``.
+
+        It sums to `retained_bytes`, but for ``record.hidden_bytes``, which no footprint shows.
+        """
         return self._judged(self.record.ledger)
 
     @property

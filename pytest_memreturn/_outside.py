@@ -31,8 +31,8 @@ class Segment:
     """Shared memory that exists by itself, whoever maps it.
 
     `size_bytes`: what it occupies, in memory or in swap, however long it may be.
-    `counted_bytes`: the part of that which this process's own readings do not hold already,
-    because it is not resident in a mapping of its own.
+    `counted_bytes`: what it adds to the shared memory that this process's own readings hold;
+    negative where they hold it more than once, a mapping each.
     `owner`: the user's name, or their number where it has no name.
     """
 

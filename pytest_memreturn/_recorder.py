@@ -220,6 +220,10 @@ class Recorder:
         )
         window.readings[window.gate] = settled.footprint_bytes
         window.settled_seconds = settled.seconds
+        if settled.waited_seconds and not window.fits(window.gate):
+            # A thread that ended meanwhile may have left garbage as well.
+            self._instruments.releaser.collect()
+            self._read_rung(window, window.gate)
 
     def _close_books(self, window: WindowState) -> None:
         """Close the ledger at the gate; for memory that was retained, find who has it."""

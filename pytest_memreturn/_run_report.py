@@ -79,8 +79,8 @@ class RunReport:
         unavailable: dict[str, str] = {}
         # What can't be read here has its place in the records; the report is written all the same.
         with contextlib.suppress(Exception):
-            instruments = self._instruments()
-            probe = instruments.memory.name
-            unavailable = instruments.unavailable()
-            allocators = [one.name for one in instruments.statistics()]
+            probe = self._instruments().memory.name
+            allocators = [one.name for one in self._instruments().statistics()]
+        with contextlib.suppress(Exception):
+            unavailable = self._instruments().unavailable()
         return environment(probe, allocators, unavailable)

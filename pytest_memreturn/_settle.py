@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_memreturn._sizes import KIB
 from pytest_memreturn.probes.motion import Motion
@@ -42,10 +42,12 @@ class Settled:
     """The footprint at the last reading, and how long it went on falling.
 
     `seconds` is when the last fall that mattered was seen; 0 where nothing fell.
+    `waited_seconds` is how long somebody waited for it.
     """
 
     footprint_bytes: int
     seconds: float = 0.0
+    waited_seconds: float = field(default=0.0, compare=False)
 
 
 def settle(  # noqa: PLR0913 - the world, by its parts
@@ -84,7 +86,7 @@ def settle(  # noqa: PLR0913 - the world, by its parts
         passed = max(pause, clock() - started - waited)
         waited += passed
         if fits(footprint):
-            return Settled(footprint, waited)
+            return Settled(footprint, waited, waited)
         before, motion = motion, sample()
         if lowest - footprint >= _NOISE_BYTES:
             lowest, fell_at, moved_at = footprint, waited, waited
@@ -96,7 +98,7 @@ def settle(  # noqa: PLR0913 - the world, by its parts
         if waited - moved_at >= _patience_seconds(motion, waited - busy_at):
             break
         pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE_SECONDS)
-    return Settled(footprint, fell_at)
+    return Settled(footprint, fell_at, waited)
 
 
 def _patience_seconds(motion: Motion, idle_seconds: float) -> float:

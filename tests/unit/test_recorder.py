@@ -1152,6 +1152,23 @@ def test_what_arrives_while_waiting_was_returned() -> None:
     assert record.settled_seconds == found.settled_seconds
 
 
+def test_garbage_that_came_while_waiting_is_collected() -> None:
+    """A thread that ends may leave a cycle behind, which nobody would find otherwise."""
+    bench = Bench(Script(1000, end=9000), motion=Motion(threads=2))
+    instruments = bench.instruments()
+
+    def collect() -> None:
+        instruments.releaser.collect()
+        if bench.sleeps:
+            bench.exact_reads_higher_by = -7950
+
+    releaser = replace(instruments.releaser, collect=collect)
+    recorder = Recorder(replace(instruments, releaser=releaser), settings())
+    recorder.open()
+    found = recorder.close()
+    assert (found.outcome, found.retained_bytes) == ("returned", 50)
+
+
 def test_a_single_thread_is_not_waited_for() -> None:
     """Nothing else can give memory back."""
     bench = Bench(Script(1000, end=9000))

@@ -65,6 +65,20 @@ def test_what_is_mapped_here_is_counted_already(file: Path, *, is_private: bool)
         assert ours(probe.new_since(known)) == [(MIB, expected)]
 
 
+def test_what_is_mapped_twice_is_counted_twice_already(file: Path) -> None:
+    """The kernel counts it once for each mapping, and the segment's part makes up for it."""
+    probe = LinuxSegments()
+    known = probe.known()
+    file.write_bytes(b"x" * MIB)
+    with (
+        file.open("r+b") as opened,
+        mmap.mmap(opened.fileno(), MIB) as first,
+        mmap.mmap(opened.fileno(), MIB) as second,
+    ):
+        first[:] = second[:] = b"y" * MIB
+        assert ours(probe.new_since(known)) == [(MIB, -MIB)]
+
+
 def test_a_deleted_file_counts_while_it_is_open(file: Path) -> None:
     """Unless it had a name at the beginning."""
     probe = LinuxSegments()
@@ -94,6 +108,22 @@ def test_memory_behind_a_descriptor_is_found(tmp_path: Path) -> None:
             assert ours(probe.new_since(probe.known())) == []
         finally:
             os.close(descriptor)
+
+
+def test_a_name_that_is_no_text_can_be_written_nevertheless() -> None:
+    """Bytes that mean nothing are shown as such; the mapping is still known by its inode."""
+    probe = LinuxSegments()
+    known = probe.known()
+    descriptor = os.memfd_create(os.fsdecode(NAME.encode() + b"\xff"))
+    try:
+        os.write(descriptor, b"x" * MIB)
+        with mmap.mmap(descriptor, MIB) as memory:
+            memory[:] = b"y" * MIB
+            (found,) = (one for one in probe.new_since(known) if NAME in one.name)
+        assert found.name == f"memfd:{NAME}\N{REPLACEMENT CHARACTER}"
+        assert (found.size_bytes, found.counted_bytes) == (MIB, 0)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -143,43 +173,197 @@ def test_what_another_process_has_open_is_theirs(file: Path) -> None:
     assert ours(probe.new_since(known)) == []
 
 
-@pytest.mark.parametrize(("growth", "found"), [(None, 0), (MIB - 1, 0), (MIB, 1)])
-def test_beside_siblings_an_orphan_needs_growth(growth: int | None, found: int, file: Path) -> None:
-    """It may be theirs, unless this process can have written it."""
-    probe = LinuxSegments(has_siblings=True)
+MAKE_SYSTEM_V = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+libc.shmat.restype = ctypes.c_void_p
+libc.shmat.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+libc.shmdt.argtypes = [ctypes.c_void_p]
+identifier = libc.shmget(0, 1 << 20, 0o1600)
+address = libc.shmat(identifier, None, 0)
+ctypes.memset(address, 1, 1 << 20)
+libc.shmdt(address)
+print(identifier, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_system_v_segment_of_another_process() -> None:
+    """Theirs while they live, then an orphan, which beside siblings needs growth."""
+    probe = LinuxSegments()
     known = probe.known()
-    file.write_bytes(b"x" * MIB)
-    assert len(ours(probe.new_since(known, peak_growth_bytes=growth))) == found
+    identifier = -1
+
+    def found(new: LinuxSegments, **arguments: int) -> list[tuple[int, int]]:
+        new_ones = new.new_since(known, family=lambda: family, **arguments)
+        name = f"shmid {identifier}"
+        return [(one.size_bytes, one.counted_bytes) for one in new_ones if one.name == name]
+
+    family: set[int] = set()
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", MAKE_SYSTEM_V], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        identifier = int(other.stdout.readline())
+        try:
+            assert found(probe) == []
+            family = {other.pid}
+            assert found(LinuxSegments()) == [(MIB, MIB)]
+            other.communicate()
+            family = set()
+            assert found(probe) == [], "it was seen to be theirs"
+            assert found(LinuxSegments()) == [(MIB, MIB)]
+            sibling = LinuxSegments(has_siblings=True)
+            assert found(sibling, peak_growth_bytes=MIB - 1) == []
+            assert found(sibling, peak_growth_bytes=MIB) == [(MIB, MIB)]
+        finally:
+            ctypes.CDLL(None).shmctl(identifier, 0, None)
 
 
-def test_an_orphan_is_ours_by_user_and_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of another user, or older than the window, it is none of ours."""
+def test_an_orphan_is_ours_by_time(file: Path) -> None:
+    """Older than the window, it is none of ours."""
     probe = LinuxSegments()
     known = probe.known()
     file.write_bytes(b"x" * MIB)
     changed_ns = file.stat().st_ctime_ns
     assert len(ours(probe.new_since(replace(known, at_ns=changed_ns)))) == 1
     assert ours(probe.new_since(replace(known, at_ns=changed_ns + 1))) == []
-    monkeypatch.setattr(segments, "_EFFECTIVE_UID", lambda: os.geteuid() + 1)
+
+
+def test_a_file_that_vanishes_while_we_look_is_none(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the listing of the folder and the question about the file."""
+    probe = LinuxSegments()
+    known = probe.known()
+    file.write_bytes(b"x" * MIB)
+
+    @contextmanager
+    def removed_after_listing(folder: str) -> Iterator[list[os.DirEntry[str]]]:
+        with os.scandir(folder) as entries:
+            listed = list(entries)
+        file.unlink()
+        yield listed
+
+    monkeypatch.setattr(segments, "_SCANDIR", removed_after_listing)
     assert ours(probe.new_since(known)) == []
+    assert not file.exists()
+
+
+def test_only_plain_files_are_shared_memory(tmp_path: Path) -> None:
+    """A folder, a link or a pipe is none, and neither is what a link leads to."""
+    shm = tmp_path / "shm"
+    shm.mkdir()
+    probe = LinuxSegments(shm=str(shm))
+    known = probe.known()
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * MIB)
+    (shm / NAME).symlink_to(large)
+    (shm / f"{NAME}-folder").mkdir()
+    os.mkfifo(shm / f"{NAME}-pipe")
+    assert len(probe.known().shm_inodes) == 3
+    assert list(probe._new_shm(known)) == []
+
+
+def test_another_name_for_a_file_is_no_new_memory(file: Path) -> None:
+    """A file that was there already, or one that is new and found twice."""
+    probe = LinuxSegments()
+    known = probe.known()
+    file.write_bytes(b"x" * MIB)
+    second = file.with_name(f"{NAME}-second")
+    later = probe.known()
+    second.hardlink_to(file)
+    try:
+        assert ours(probe.new_since(later)) == []
+        assert ours(probe.new_since(known)) == [(MIB, MIB)]
+    finally:
+        second.unlink()
+
+
+@pytest.mark.parametrize("is_reused", [False, True])
+def test_a_descriptor_that_is_closed_while_we_look(
+    monkeypatch: pytest.MonkeyPatch, *, is_reused: bool
+) -> None:
+    """By another thread, which may have opened something else at once."""
+    probe = LinuxSegments()
+    known = probe.known()
+    descriptor, other = os.memfd_create(NAME), os.memfd_create(f"{NAME}-other")
+    os.write(descriptor, b"x" * MIB)
+    os.write(other, b"x" * MIB)
+    closed = []
+    read = segments._READLINK
+
+    def closed_after_reading(path: str) -> str:
+        name = read(path)
+        if path.endswith(f"/fd/{descriptor}"):
+            os.close(descriptor)
+            closed.append(descriptor)
+            if is_reused:
+                assert os.dup2(other, descriptor) == descriptor
+                closed.clear()
+        return name
+
+    monkeypatch.setattr(segments, "_READLINK", closed_after_reading)
+    try:
+        found = [one.name for one in probe.new_since(known) if NAME in one.name]
+        assert found == [f"memfd:{NAME}-other"]
+    finally:
+        for number in {descriptor, other} - set(closed):
+            os.close(number)
+
+
+def test_system_v_segments_of_before_are_not_new() -> None:
+    """An older one stands in the table beside a new one."""
+    probe = LinuxSegments()
+    with system_v() as old:
+        known = probe.known()
+        with system_v() as new:
+            names = [one.name for one in probe.new_since(known)]
+            assert f"shmid {new}" in names
+            assert f"shmid {old}" not in names
+
+
+COLUMNS = "shmid cpid cuid ctime rss swap"
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (b"", []),
+        (b"\n", []),
+        (b"shmid cpid\n1 2\n", []),
+        (f"{COLUMNS}\n1 2 3\n".encode(), []),
+        (f"{COLUMNS}\n1 2 x 4 5 6\n".encode(), []),
+        (f"{COLUMNS}\n".encode() + b"1 2 \xff 4 5 6\n", []),
+        (f"{COLUMNS}\n1 2 3 4 5 6\n2 x\n".encode(), [11]),
+        (f"more {COLUMNS}\n0 1 2 3 4 5 6 7\n".encode(), [11]),
+    ],
+)
+def test_a_system_v_table_that_is_not_as_expected(
+    table: bytes, expected: list[int], tmp_path: Path
+) -> None:
+    """It is read as far as it can be made sense of; columns are known by their names."""
+    (tmp_path / "sysvipc").mkdir()
+    (tmp_path / "sysvipc" / "shm").write_bytes(table)
+    probe = LinuxSegments(str(tmp_path), str(tmp_path / "shm"))
+    assert probe.known().sysv == table
+    # By how much it occupies, resident and swapped.
+    assert [one.size_bytes for one in probe._new_sysv(KnownSegments())] == expected
+
+
+def test_without_a_layout_a_segment_counts_whole(file: Path, tmp_path: Path) -> None:
+    """Where ``smaps`` can't be read, nothing is known to be counted already."""
+    probe = LinuxSegments(str(tmp_path))
+    known = probe.known()
+    file.write_bytes(b"x" * MIB)
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), MIB) as memory:
+        memory[:] = b"y" * MIB
+        assert ours(probe.new_since(known)) == [(MIB, MIB)]
+        assert ours(LinuxSegments().new_since(known)) == [(MIB, 0)]
 
 
 def test_where_nothing_can_be_read_there_is_nothing(tmp_path: Path) -> None:
     """Neither files nor tables nor descriptors."""
     probe = LinuxSegments(str(tmp_path / "proc"), str(tmp_path / "shm"))
-    assert probe.known() == replace(KnownSegments(), at_ns=probe.known().at_ns)
+    assert replace(probe.known(), at_ns=0) == KnownSegments()
     assert probe.new_since(KnownSegments()) == ()
-
-
-@pytest.mark.parametrize(
-    ("users", "name"), [("a:x:5:0::/:\nme:x:7:0::/:\n", "me"), ("", "7"), (None, "7")]
-)
-def test_an_owner_has_a_name_or_a_number(
-    users: str | None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the file of users has it."""
-    path = tmp_path / "passwd"
-    if users is not None:
-        path.write_text(users, encoding="ascii")
-    monkeypatch.setattr(segments, "_USERS", str(path))
-    assert segments._user_name(7) == name
