@@ -135,6 +135,9 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
+_ENDED = "ended"
+
+
 class Measure:
     """Judges what happens inside its ``with`` block; afterwards everything is there to read.
 
@@ -172,18 +175,20 @@ class Measure:
     ) -> Literal[False]:
         __tracebackhide__ = True
         assert self._opened is not None  # a with statement enters before it leaves
+        # Not to be kept with the figures: its readings hold buffers of half a mebibyte.
+        opened, self._opened = self._opened, _ENDED
         if self._is_off:
             self._record = self._attempt.unjudged(
                 f"switched off ({self._attempt.settings.mode.origin})"
             )
             return False
         if exception_type is not None:
-            self._attempt.abandon(self._opened)
+            self._attempt.abandon(opened)
             reason = f"the block raised {exception_type.__name__}"
             self._record = self._attempt.unjudged(reason, own_outcome="raised")
             self._on_record(self._record)
             return False
-        self._record = self._attempt.close(self._opened)
+        self._record = self._attempt.close(opened)
         self._on_record(self._record)
         raise_verdict(self._record, self._attempt.settings, self._warn)
         return False

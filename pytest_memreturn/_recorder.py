@@ -73,9 +73,11 @@ class Recorder:
         self._excluded.append(Excluded(fixture, scope, Span(begun, self._level_reading())))
 
     def _level_reading(self) -> FullReading:
-        # Without a trim: what the window freed so far is still to be judged.
         started = self._instruments.clock()
         self._instruments.releaser.collect()
+        if self._settings.gate.value == "trim":
+            # At the other gate, what the window has freed so far is still to be judged.
+            self._instruments.releaser.trim()
         reading = self._instruments.full_reading(self._outside(peak_growth_bytes=0))
         self._overhead_seconds += self._instruments.clock() - started
         return reading
@@ -221,8 +223,11 @@ class Recorder:
         window.readings[window.gate] = settled.footprint_bytes
         window.settled_seconds = settled.seconds
         if settled.waited_seconds and not window.fits(window.gate):
-            # A thread that ended meanwhile may have left garbage as well.
+            # What came free meanwhile has not been asked for yet: a thread that ended may have
+            # left garbage, and free memory.
             self._instruments.releaser.collect()
+            if window.gate == "trim":
+                self._instruments.releaser.trim()
             self._read_rung(window, window.gate)
 
     def _close_books(self, window: WindowState) -> None:

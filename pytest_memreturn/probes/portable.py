@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from pytest_memreturn._snapshot import Counters, Peak, Snapshot
 from pytest_memreturn.probes._peaks import NestedPeaks
 
 _KB = 1024
+
+# Bound here for the same reason as in _files.
+_GETPID = os.getpid
 
 
 class PortableProbe:
@@ -36,13 +40,13 @@ class PortableProbe:
     def counters(self) -> Counters:
         """What psutil reads for this process."""
         try:
-            memory = self._process.memory_info()
+            memory = self._this_process().memory_info()
             if hasattr(memory, "shared"):  # Linux
                 footprint = memory.rss - memory.shared
             elif sys.platform == "win32":
                 footprint = memory.private
             else:
-                footprint = self._process.memory_full_info().uss
+                footprint = self._this_process().memory_full_info().uss
         except (psutil.Error, OSError) as error:
             raise _unavailable(error) from error
         return Counters(footprint_bytes=footprint, rss_bytes=memory.rss)
@@ -64,10 +68,16 @@ class PortableProbe:
         """The peak since `open_peak` gave `token`, as good as its `quality` says."""
         return self._peaks.close(token)
 
+    def _this_process(self) -> psutil.Process:
+        """The process that asks, which may have been forked since the last time."""
+        if self._process.pid != _GETPID():
+            self._process = psutil.Process()
+        return self._process
+
     def _read_lifetime_peak(self) -> int:
         if sys.platform == "win32":
             try:
-                return int(self._process.memory_info().peak_wset)
+                return int(self._this_process().memory_info().peak_wset)
             except (psutil.Error, OSError) as error:
                 raise _unavailable(error) from error
         # Only where it exists: Windows has no resource module.

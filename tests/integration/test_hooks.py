@@ -531,3 +531,22 @@ def test_figures_of_a_worker_reach_the_controller(
 
     found = {name: one["ledger"]["my-device"] for name, one in records().items()}
     assert found == {"test_keeps[10]": 10 * MIB, "test_keeps[20]": 20 * MIB}
+
+
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "workers"])
+def test_a_bad_addition_is_said_wherever_tests_run(
+    pytester: pytest.Pytester, options: tuple[str, ...]
+) -> None:
+    """A usage error before the first test; in a worker, which can't end the run, at each test."""
+    pytester.makeconftest(
+        _POOL + "POOL.name = 'No Name'\ndef pytest_memreturn_allocators(): return [POOL]\n"
+    )
+    pytester.makepyfile(test_app="def test_one(): pass\ndef test_two(): pass\n")
+    result = pytester.runpytest_subprocess("--memreturn", *options)
+    problem = "*pytest_memreturn_allocators: 'No Name' is no name: use lower-case letters*"
+    if options:
+        result.assert_outcomes(errors=2)
+        result.stdout.fnmatch_lines([problem])
+    else:
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([problem])

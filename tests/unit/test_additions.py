@@ -152,6 +152,10 @@ def test_names_that_will_do(name: str) -> None:
             for wrong in ("Pool", "", "my_pool", "my pool", "2nd", "-a", "a-", "a--b", "a\n", 7)
         ),
         *((f"my{ending}", "must not end in -live or -free") for ending in ("-live", "-free")),
+        *(
+            (f"{beginning}it", "must not begin as a cause does")
+            for beginning in ("held-by-", "pinned-", "live-")
+        ),
     ],
 )
 def test_names_that_will_not_do(name: object, problem: str) -> None:

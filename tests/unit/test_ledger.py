@@ -735,3 +735,25 @@ def test_a_pool_from_malloc_may_map_large_blocks_itself() -> None:
     before = replace(USUAL, others=(slab(1, 3),))
     after = replace(USUAL, anonymous=25, anonymous_space=35, others=(slab(1, 3, own=5),))
     assert moved(close_ledger(before.snapshot(), after.snapshot())) == {"slab-live": 5}
+
+
+def test_a_pool_from_another_malloc_is_named_once() -> None:
+    """What it holds is taken from whoever serves malloc, and is not counted twice."""
+
+    def reading(anonymous: int, served: int, live: int, held: int) -> Snapshot:
+        return Snapshot(
+            footprint_bytes=anonymous,
+            rss_bytes=anonymous,
+            kinds={"anonymous": KindUsage(anonymous, anonymous)},
+            allocators=(
+                AllocatorStatistics("jemalloc", served, held_bytes=served),
+                AllocatorStatistics("slab", live, held_bytes=held, is_from_malloc=True),
+            ),
+        )
+
+    ledger = close_ledger(reading(100, 10, 0, 0), reading(140, 50, 30, 40))
+    assert {name: size for name, size in ledger.accounts.items() if size} == {
+        "slab-live": 30,
+        "slab-free": 10,
+    }
+    assert (ledger.unexplained_bytes, ledger.hidden_bytes) == (0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import namedtuple
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import pytest
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn._snapshot import Counters, Peak, Snapshot
-from pytest_memreturn.probes import memory_probe
+from pytest_memreturn.probes import memory_probe, portable
 from pytest_memreturn.probes.linux import LinuxProbe
 from pytest_memreturn.probes.portable import PortableProbe
 
@@ -31,6 +32,7 @@ class Machine:
     unique: int = 0
     lifetime_peak: int = 0
     problems: list[Exception] = field(default_factory=list)
+    pid: int = field(default_factory=os.getpid)
 
     def memory_info(self) -> tuple[int, ...]:
         """The cheap reading."""
@@ -195,3 +197,11 @@ def test_every_file_must_be_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is missing, as the rollup before Linux 4.14, and the portable probe is used."""
     monkeypatch.setattr("os.access", lambda path, _mode: not path.endswith("rollup"))
     assert memory_probe("auto").name == "portable"
+
+
+def test_a_forked_child_reads_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is looked up again where the probe finds itself in another one."""
+    probe = PortableProbe()
+    before = probe._process
+    monkeypatch.setattr(portable, "_GETPID", lambda: before.pid + 1)
+    assert probe._this_process() is not before

@@ -1385,3 +1385,16 @@ def test_spans_are_read_without_a_trim() -> None:
     recorder.end_exclusion(recorder.begin_exclusion(), "database", "session")
     assert bench.calls == [*OPENING, *(["collect", "since", "capture"] * 2)]
     assert recorder.close().overhead_seconds == 4.0
+
+
+@pytest.mark.parametrize("trim", [False, True])
+def test_an_exclusion_is_measured_as_its_gate_would(*, trim: bool) -> None:
+    """What a fixture has freed is given back at the gate `trim`, and would hide as much."""
+    bench = Bench(Script(1000, end=9000))
+    trims: list[str] = []
+    releaser = Releaser(bench.instruments().releaser.collect, {"x": lambda: trims.append("x")})
+    recorder = Recorder(replace(bench.instruments(), releaser=releaser), settings(trim=trim))
+    recorder.open()
+    trims.clear()
+    recorder.end_exclusion(recorder.begin_exclusion(), "pool", "session")
+    assert len(trims) == (2 if trim else 0)
