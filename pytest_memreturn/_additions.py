@@ -25,7 +25,7 @@ _TAKEN = (
     *("child-process", "live-python", "live-native", "pinned-python"),
 )
 
-
+# How causes begin: an account is its own cause, and would pass for one of these.
 _CAUSES = ("held-by-", "pinned-", "live-")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -104,6 +105,15 @@ class Instruments:
                     raise TypeError(msg)
             found.append(one)
         return tuple(found)
+
+    def answering(self) -> list[str]:
+        """The allocators that have figures to give; one that fails has none."""
+        found = []
+        for allocator in self.allocators:
+            with contextlib.suppress(Exception):
+                alone = dataclasses.replace(self, allocators=(allocator,))
+                found += [one.name for one in alone.statistics()]
+        return found
 
     def live_bytes(self, names: Collection[str]) -> dict[str, int]:
         """What the allocators of these names have handed out, as cheaply as they can say."""

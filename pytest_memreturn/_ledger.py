@@ -34,13 +34,15 @@ class Ledger:
     What the accounts don't hold is `unexplained_bytes`, never hidden, so that everything sums
     to `growth_bytes` by construction. A negative account gave memory back. `parts` splits some
     of the accounts further: the parts of one sum to it. `most_hidden`: by allocator, no more of
-    its live growth than this can lie in memory that it held before.
+    its live growth than this can lie in memory that it held before. `pooled`: by allocator, how
+    much more of it is live than its account says, since a pool that holds it has accounts.
     """
 
     growth_bytes: int
     accounts: Mapping[str, int]
     parts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     most_hidden: Mapping[str, int] = field(default_factory=dict)
+    pooled: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def unexplained_bytes(self) -> int:
@@ -59,13 +61,11 @@ class Ledger:
             for account, size in self.accounts.items()
             if account.endswith(LIVE)
         }
-        hidden = sum(
-            max(
-                0,
-                min(size, -self.accounts.get(name + FREE, 0), self.most_hidden.get(name, size)),
-            )
-            for name, size in live.items()
-        )
+        hidden = 0
+        for name, size in live.items():
+            handed_out = size + self.pooled.get(name, 0)
+            most = min(handed_out, self.most_hidden.get(name, handed_out))
+            hidden += max(0, min(most, -self.accounts.get(name + FREE, 0)))
         return max(0, min(hidden, sum(live.values())))
 
     def less(self, other: Ledger) -> Ledger:
@@ -80,6 +80,7 @@ class Ledger:
                 for account in {**self.parts, **other.parts}
             },
             _difference(self.most_hidden, other.most_hidden),
+            _difference(self.pooled, other.pooled),
         )
 
     def to_dict(self) -> dict[str, int]:
@@ -107,8 +108,10 @@ def close_ledger(
     outside = _outside_accounts(before, after)
     pairs = _paired_allocators(before, after)
     parts: dict[str, Mapping[str, int]] = {}
+    pooled: dict[str, int] = {}
     if before.kinds and after.kinds:
         accounts = _accounts_by_layout(before, after, pairs, given_back, parts)
+        pooled = _take_from_malloc(pairs, accounts, parts, given_back)
     else:
         rest = growth - sum(outside.values())
         accounts = _accounts_without_layout(rest, pairs, given_back)
@@ -119,7 +122,7 @@ def close_ledger(
         for pair in pairs
         if pair.says_what_it_holds and not pair.has_kinds
     }
-    return Ledger(growth, accounts, parts, most_hidden)
+    return Ledger(growth, accounts, parts, most_hidden, pooled)
 
 
 def _outside_accounts(before: Snapshot, after: Snapshot) -> dict[str, int]:
@@ -215,9 +218,6 @@ def _accounts_by_layout(
         accounts[account] = accounts.get(account, 0) + size
         if account in parts:
             parts[account] = {**parts[account], _OWN_MAPPINGS: size}
-    for pair in pairs:
-        if pair.after.is_from_malloc:
-            _take_from_malloc(pair, accounts, parts)
     if any(one.is_silent for one in (*before.allocators, *after.allocators)):
         # What a silent allocator holds can't be told from what nobody holds.
         accounts["mapped"] = 0
@@ -267,7 +267,8 @@ def _split_shared(
     rest = _growth(before, after, *kinds)
     own_mapping_growth = sum(pair.own_mapping_growth for pair in pairs)
     split: dict[str, int] = {}
-    sharing = [pair for pair in pairs if not pair.has_kinds and not pair.after.is_from_malloc]
+    pools = _pools_of_malloc(pairs)
+    sharing = [pair for pair in pairs if not pair.has_kinds and pair not in pools]
     for pair in sharing:
         if pair.says_what_it_holds:
             held = pair.held_growth
@@ -327,20 +328,52 @@ def _add_newly_touched(
             rest -= newly_resident
 
 
+def _malloc(pairs: list[_Pair]) -> _Pair | None:
+    """Whoever serves malloc, if it says anything."""
+    return next((pair for name in _MALLOCS for pair in pairs if pair.name == name), None)
+
+
+def _pools_of_malloc(pairs: list[_Pair]) -> list[_Pair]:
+    """Pools whose memory is among malloc's live blocks; where malloc is mute, it can't be."""
+    if _malloc(pairs) is None:
+        return []
+    return [pair for pair in pairs if pair.after.is_from_malloc]
+
+
 def _take_from_malloc(
-    pair: _Pair, accounts: dict[str, int], parts: dict[str, Mapping[str, int]]
-) -> None:
-    """Name what a pool holds of malloc's live blocks."""
-    source = next((name + LIVE for name in _MALLOCS if name + LIVE in accounts), None)
+    pairs: list[_Pair],
+    accounts: dict[str, int],
+    parts: dict[str, Mapping[str, int]],
+    given_back: Mapping[str, int],
+) -> dict[str, int]:
+    """Name what pools hold of malloc's live blocks; how much that is, by the one it is taken from.
+
+    Blocks that were never written to are in no account, and nobody knows whose they are: pools
+    are named first for what is there. What the program itself did the other way is not theirs.
+    """
+    source = _malloc(pairs)
     if source is None:
-        return
-    held = _between_zero_and(accounts[source], pair.held_growth)
-    # Blocks with a mapping of their own are in the account already.
-    accounts[pair.name + LIVE] = accounts.get(pair.name + LIVE, 0) + pair.live_growth
-    accounts[pair.name + FREE] = held - pair.live_growth
-    accounts[source] -= held
-    if source in parts:
-        parts[source] = {**parts[source], _POOLS: parts[source].get(_POOLS, 0) - held}
+        return {}
+    account = source.name + LIVE
+    others = source.live_growth + source.own_mapping_growth
+    taken = 0
+    for pair in _pools_of_malloc(pairs):
+        claim, live = pair.held_growth, pair.live_growth
+        if not pair.says_what_it_holds:
+            claim = live + max(0, given_back.get(pair.name, 0))
+        others -= claim
+        against = min(0, others) if claim > 0 else max(0, others)
+        held = _between_zero_and(claim, accounts[account] - taken - against)
+        if not pair.says_what_it_holds:
+            live = _between_zero_and(held, live)
+        # Blocks with a mapping of their own are in the account already.
+        accounts[pair.name + LIVE] = accounts.get(pair.name + LIVE, 0) + live
+        accounts[pair.name + FREE] = held - live
+        taken += held
+    accounts[account] -= taken
+    if taken and account in parts:
+        parts[account] = {**parts[account], _POOLS: -taken}
+    return {source.name: taken} if taken else {}
 
 
 def _split_untold(rest: int, pair: _Pair, given_back: Mapping[str, int]) -> tuple[int, int]:

@@ -80,7 +80,7 @@ class RunReport:
         # What can't be read here has its place in the records; the report is written all the same.
         with contextlib.suppress(Exception):
             probe = self._instruments().memory.name
-            allocators = [one.name for one in self._instruments().statistics()]
+            allocators = self._instruments().answering()
         with contextlib.suppress(Exception):
             unavailable = self._instruments().unavailable()
         return environment(probe, allocators, unavailable)

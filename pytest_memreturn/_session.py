@@ -53,8 +53,7 @@ class Session:
         `pytest.UsageError` for what a hook gives and that can't be used.
         """
         judges = self._settings.enabled.value or any(
-            item.get_closest_marker(_options.MARK) is not None
-            or "memreturn" in getattr(item, "fixturenames", ())
+            item.get_closest_marker(_options.MARK) is not None or _may_open_blocks(item)
             for item in items
         )
         if judges and self._settings.mode.value != "off":
@@ -82,7 +81,7 @@ class Session:
         """`settings_for`, where a wrong mark fails the phase, with no more than its message."""
         try:
             settings = self.settings_for(item)
-            if settings is None or self._problem is None:
+            if self._problem is None or (settings is None and not _may_open_blocks(item)):
                 return settings
             problem = self._problem
         except InvalidSettingError as error:
@@ -194,6 +193,11 @@ class Session:
             return []
         width = min(self._terminal_columns, _MOST_MESSAGE_COLUMNS)
         return render_message(record, width=width, verbosity=self._config.get_verbosity())
+
+
+def _may_open_blocks(item: pytest.Item) -> bool:
+    """Whether the test, or a fixture it names, asks for the fixture that judges blocks."""
+    return "memreturn" in getattr(item, "fixturenames", ())
 
 
 def _warn(item: pytest.Item, message: str) -> None:

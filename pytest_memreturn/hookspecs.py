@@ -19,7 +19,8 @@ def pytest_memreturn_allocators(config: pytest.Config) -> Iterable[Allocator]:  
 
     Asked once in each process that judges tests, before its first test. A ledger then has
     accounts ``<name>-live`` and ``<name>-free`` for each, and a trim asks them, too: before the
-    allocators that this package knows, since a pool usually takes its memory from those.
+    allocators that this package knows, since a pool usually takes its memory from those. One that
+    takes it from malloc says ``is_from_malloc`` in its `AllocatorStatistics`, and is counted once.
     """
 
 

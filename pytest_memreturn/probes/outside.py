@@ -26,6 +26,8 @@ _COMMAND_CHARACTERS = 200
 _HELPERS = (
     ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
     ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
+    # loky's, which joblib brings, and with it scikit-learn.
+    ("joblib.externals.loky.backend.resource_tracker", "_resource_tracker", "_pid"),
 )
 
 

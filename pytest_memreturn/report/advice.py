@@ -30,6 +30,11 @@ _ADVICE = {
     "unexplained": "judge where more can be read: the linux probe sees the mapping layout",
 }
 
+# Nobody unmaps a stack; of a thread's, and of the main one, what the deepest call used stays.
+_ADVICE_FOR_STACKS = (
+    "end the threads whose stacks these are; recurse less deeply in those that stay"
+)
+
 # How a program asks an allocator for what is free, as far as that is known here.
 _RELEASES = {
     "malloc": "malloc_trim(0)",
@@ -50,6 +55,9 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
     if any(matters(record, one.bytes) for one in found.held_by_pytest):
         yield "log and print less, or -p no:logging (not tried): pytest keeps it for its report"
     advice = _advice_for(record.cause or UNEXPLAINED)
+    ledger = record.ledger or {}
+    if record.cause == "mapped" and ledger.get("stacks", 0) > ledger.get("mapped", 0):
+        advice = _ADVICE_FOR_STACKS
     if record.cause == UNEXPLAINED and "mapped" in (record.ledger or {}):
         advice = None  # there was a layout: no other probe sees more
     if advice is not None:

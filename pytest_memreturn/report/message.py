@@ -93,7 +93,7 @@ def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
     yield from _outside(found, verbosity)
     yield from _holders(record, found, verbosity)
     for fixture in record.excluded:
-        if not (matters(record, fixture.bytes) or verbosity >= _VERBOSE):
+        if not (matters(record, abs(fixture.bytes)) or verbosity >= _VERBOSE):
             continue
         name = f"{fixture.scope} fixture {fixture.fixture}"
         yield "excluded", f"{format_size(fixture.bytes)} of {name}, first set up in this test"

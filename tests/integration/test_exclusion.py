@@ -509,3 +509,63 @@ def test_a_probe_that_fails_before_the_end_of_the_fixture_excludes_nothing(
 
     assert excluded("test_it") == []
     assert records()["test_it"]["retained_bytes"] == 40 * MIB
+
+
+def test_a_fixture_that_keeps_nothing_gets_no_line(
+    pytester: pytest.Pytester, run: Run, excluded: Excluded, failures: Failures
+) -> None:
+    """The record has it all the same, and so has the message for somebody who wants it all."""
+    pytester.makepyfile(
+        test_app=_POOL.format(scope="session")
+        + """
+@pytest.fixture(scope="session")
+def empty():
+    pass
+
+@pytest.fixture(scope="session")
+def shrinks(device):
+    device.take(-20)
+
+@pytest.mark.returns_memory
+def test_it(device, request):
+    for name in ("pool", "empty", "shrinks"):
+        request.getfixturevalue(name)
+    device.take(30)
+"""
+    )
+
+    shown = failures(run())
+    everything = failures(run("-vv"))
+
+    assert "excluded   40.0 MiB of session fixture pool, first set up in this test" in shown
+    assert "excluded   -20.0 MiB of session fixture shrinks, first set up" in shown
+    assert "session fixture empty" not in shown
+    assert "of session fixture empty, first set up in this test" in everything
+    assert ("empty", "session", 0.0) in excluded("test_it")
+
+
+@pytest.mark.parametrize("mark", ["@pytest.mark.returns_memory", ""], ids=["judged", "not-judged"])
+def test_a_fixture_that_raises_shows_none_of_our_frames(
+    pytester: pytest.Pytester, run: Run, failures: Failures, mark: str
+) -> None:
+    """Its traceback leads through the user's code, not through how it was measured."""
+    pytester.makepyfile(
+        test_app=f"""
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def broken():
+            raise LookupError("no such device")
+
+        {mark}
+        def test_it(request):
+            request.getfixturevalue("broken")
+        """
+    )
+
+    result = run()
+
+    result.assert_outcomes(failed=1)
+    shown = failures(result)
+    assert "LookupError: no such device" in shown
+    assert "pytest_memreturn" not in shown

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+
+from pytest_memreturn import AllocatorStatistics
 
 MIB = 1024 * 1024
 
@@ -305,6 +308,26 @@ _BAD = {
         "def pytest_memreturn_probes(): return DEVICE",
         "pytest_memreturn_probes: a list is expected, got <conftest.Device object at *>",
     ),
+    "nameless": (
+        """
+class Nameless(Allocator):
+    def statistics(self): pass
+def pytest_memreturn_allocators(): return [Nameless()]
+""",
+        f"pytest_memreturn_allocators: None {_NO_NAME}",
+    ),
+    "name-in-a-list": (
+        "POOL.name = ['pool']\ndef pytest_memreturn_allocators(): return [POOL]",
+        f"pytest_memreturn_allocators: [[]'pool'[]] {_NO_NAME}",
+    ),
+    "nameless-account": (
+        "del Device.account\ndef pytest_memreturn_probes(): return [DEVICE]",
+        f"pytest_memreturn_probes: None {_NO_NAME}",
+    ),
+    "account-like-a-cause": (
+        "DEVICE.account = 'held-by-malloc'\ndef pytest_memreturn_probes(): return [DEVICE]",
+        "pytest_memreturn_probes: 'held-by-malloc' must not begin as a cause does",
+    ),
     "account-free": (
         "DEVICE.account = 'my-free'\ndef pytest_memreturn_probes(): return [DEVICE]",
         "pytest_memreturn_probes: 'my-free' must not end in -live or -free",
@@ -346,6 +369,40 @@ DEVICE.read_bytes = read_bytes
 def pytest_memreturn_probes(): return [DEVICE]
 """,
         "probe my-device: OSError: no such device",
+    ),
+    "live-bytes": (
+        """
+def live_bytes(): raise ValueError("boom")
+POOL.live_bytes = live_bytes
+POOL.held = 30
+POOL.release = lambda: None
+def pytest_memreturn_allocators(): return [POOL]
+""",
+        "allocator my-pool: ValueError: boom",
+    ),
+    "release": (
+        """
+def release(): raise ValueError("boom")
+POOL.release = release
+def pytest_memreturn_allocators(): return [POOL]
+""",
+        "allocator my-pool: ValueError: boom",
+    ),
+    "wrong-name": (
+        """
+class Other(Pool):
+    def statistics(self):
+        return AllocatorStatistics("malloc", 0)
+def pytest_memreturn_allocators(): return [Other()]
+""",
+        f"allocator my-pool: TypeError: statistics() gave {AllocatorStatistics('malloc', 0)!r}",
+    ),
+    "wrong-type": (
+        """
+POOL.statistics = lambda: {"live_bytes": 0}
+def pytest_memreturn_allocators(): return [POOL]
+""",
+        "allocator my-pool: TypeError: statistics() gave {'live_bytes': 0}",
     ),
     "hook": (
         "def pytest_memreturn_allocators(): raise LookupError('no pools today')",
@@ -533,20 +590,133 @@ def test_figures_of_a_worker_reach_the_controller(
     assert found == {"test_keeps[10]": 10 * MIB, "test_keeps[20]": 20 * MIB}
 
 
-@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "workers"])
-def test_a_bad_addition_is_said_wherever_tests_run(
-    pytester: pytest.Pytester, options: tuple[str, ...]
+_BAD_NAME = _POOL + "POOL.name = 'No Name'\ndef pytest_memreturn_allocators(): return [POOL]\n"
+_BAD_NAME_SAID = f"pytest_memreturn_allocators: 'No Name' {_NO_NAME}"
+_JUDGED_THREE_WAYS = """
+import pytest
+
+@pytest.fixture
+def judged(memreturn):
+    return memreturn
+
+@pytest.mark.returns_memory
+def test_marked():
+    print("a judged test ran")
+
+def test_block(memreturn):
+    print("a judged test ran")
+
+def test_block_of_a_fixture(judged):
+    print("a judged test ran")
+
+def test_by_option_only():
+    pass
+"""
+
+
+def test_a_bad_addition_is_an_error_of_every_judged_test_in_a_worker(
+    pytester: pytest.Pytester, run: Run
 ) -> None:
-    """A usage error before the first test; in a worker, which can't end the run, at each test."""
+    """Also of a test that judges only a block; those that nobody judges run as ever."""
+    pytester.makeconftest(_BAD_NAME)
+    pytester.makepyfile(test_app=_JUDGED_THREE_WAYS)
+
+    result = run("-p", "xdist", "-n", "2")
+
+    result.assert_outcomes(errors=3, passed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.outlines.count(_BAD_NAME_SAID) == 3
+    result.stdout.no_fnmatch_line("*a judged test ran*")
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+    run("-p", "xdist", "-n", "2", "--memreturn").assert_outcomes(errors=4)
+    off = run("-p", "xdist", "-n", "2", "--memreturn", "--memreturn-mode=off")
+    off.assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("name", ["test_block", "test_block_of_a_fixture"])
+def test_a_bad_addition_ends_a_run_that_judges_only_blocks(
+    pytester: pytest.Pytester, run: Run, name: str
+) -> None:
+    """As one that judges whole tests."""
+    pytester.makeconftest(_BAD_NAME)
+    pytester.makepyfile(test_app=_JUDGED_THREE_WAYS)
+
+    result = run("-k", f"{name} and not {name}_", "-s")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert [line for line in result.errlines if line] == [f"ERROR: {_BAD_NAME_SAID}"]
+    result.stdout.no_fnmatch_line("*a judged test ran*")
+
+
+def test_a_report_asks_no_hook_where_nobody_judges(
+    pytester: pytest.Pytester, asked: Callable[[], list[str]]
+) -> None:
+    """Not in the process that only reports, nor in a run that judges nothing, nor when off."""
+    pytester.makepyfile(test_app="def test_it(): pass")
+    report = "--memreturn-report=report.json"
+    for options in ([], ["--memreturn", "--memreturn-mode=off"]):
+        pytester.runpytest_inprocess(report, *options).assert_outcomes(passed=1)
+        assert asked() == []
+        assert json.loads(Path(pytester.path, "report.json").read_text("utf-8"))["environment"]
+
+    workers = pytester.runpytest_subprocess(report, "--memreturn", "-p", "xdist", "-n", "1")
+
+    workers.assert_outcomes(passed=1)
+    assert asked() == ["allocators gw0", "probes gw0"]
+
+
+def test_an_allocator_that_fails_hides_no_other_from_the_report(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    """The report's environment names those that answer."""
     pytester.makeconftest(
-        _POOL + "POOL.name = 'No Name'\ndef pytest_memreturn_allocators(): return [POOL]\n"
+        _POOL
+        + """
+class Failing(Pool):
+    name = "failing"
+    def statistics(self):
+        raise ValueError("boom")
+
+pytest_configure = stands_still
+def pytest_memreturn_allocators(): return [Failing(), POOL]
+"""
     )
-    pytester.makepyfile(test_app="def test_one(): pass\ndef test_two(): pass\n")
-    result = pytester.runpytest_subprocess("--memreturn", *options)
-    problem = "*pytest_memreturn_allocators: 'No Name' is no name: use lower-case letters*"
-    if options:
-        result.assert_outcomes(errors=2)
-        result.stdout.fnmatch_lines([problem])
-    else:
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines([problem])
+    pytester.makepyfile(test_app=_MARKED)
+
+    run().assert_outcomes(passed=1)
+
+    report = json.loads(Path(pytester.path, "report.json").read_text("utf-8"))
+    assert report["environment"]["allocators"] == ["my-pool"]
+
+
+def test_what_a_release_takes_from_an_account_is_its_doing(
+    pytester: pytest.Pytester, run: Run, records: Records
+) -> None:
+    """What it gave back is measured with what hooks count: no mapping of the process shrank."""
+    pytester.makeconftest(
+        _POOL
+        + """
+def release():
+    DEVICE.held = 0
+
+POOL.release = release
+pytest_configure = stands_still
+def pytest_memreturn_allocators(): return [POOL]
+def pytest_memreturn_probes(): return [DEVICE]
+"""
+    )
+    pytester.makepyfile(
+        test_app="""
+        import pytest
+
+        @pytest.mark.returns_memory
+        def test_keeps(device):
+            device.held = 30
+        """
+    )
+
+    result = run()
+
+    result.assert_outcomes(failed=1)
+    assert records()["test_keeps"]["explanation"]["released"]["my-pool"] == 30 * MIB

@@ -149,7 +149,24 @@ def test_names_that_will_do(name: str) -> None:
     [
         *(
             (wrong, "is no name: use lower-case letters, digits and single dashes")
-            for wrong in ("Pool", "", "my_pool", "my pool", "2nd", "-a", "a-", "a--b", "a\n", 7)
+            for wrong in (
+                "Pool",
+                "",
+                "my_pool",
+                "my pool",
+                "2nd",
+                "-a",
+                "a-",
+                "a--b",
+                "a\n",
+                7,
+                None,
+            )
+        ),
+        # Cannot be counted in a dictionary, either.
+        *(
+            (wrong, "is no name: use lower-case letters, digits and single dashes")
+            for wrong in (["pool"], {"a": 1})
         ),
         *((f"my{ending}", "must not end in -live or -free") for ending in ("-live", "-free")),
         *(
@@ -164,6 +181,24 @@ def test_names_that_will_not_do(name: object, problem: str) -> None:
     assert refusal(allocator) == f"pytest_memreturn_allocators: {name!r} {problem}"
     probe = config_with(probes=[hook([Device(name)])])
     assert refusal(probe) == f"pytest_memreturn_probes: {name!r} {problem}"
+
+
+def test_a_name_that_is_missing() -> None:
+    """The base class only annotates it, so that to forget it is easy."""
+
+    class Nameless(Allocator):
+        def statistics(self) -> AllocatorStatistics | None:
+            return None
+
+    class Unaccounted(AccountProbe):
+        def read_bytes(self) -> int:
+            return 0
+
+    problem = "None is no name: use lower-case letters, digits and single dashes"
+    allocator = config_with(allocators=[hook([Nameless()])])
+    assert refusal(allocator) == f"pytest_memreturn_allocators: {problem}"
+    probe = config_with(probes=[hook([Unaccounted()])])
+    assert refusal(probe) == f"pytest_memreturn_probes: {problem}"
 
 
 def test_a_name_that_is_taken() -> None:

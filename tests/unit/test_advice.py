@@ -179,3 +179,10 @@ def test_what_helps_against_the_first_cause_comes_first() -> None:
         parts={"malloc-free": {"thread-arenas-tops": 50 * MIB}},
     )
     assert [one.partition(" ")[0] for one in found] == ["log", "build", "a", "MALLOC_ARENA_MAX=1"]
+
+
+def test_stacks_have_an_advice_of_their_own() -> None:
+    """They are mapped, and nobody can unmap them."""
+    ledger = {"stacks": 50 * MIB, "mapped": MIB, "unexplained": 0}
+    (first, *_) = advice(replace(HELD, cause="mapped", ledger=ledger))
+    assert first.startswith("end the threads")

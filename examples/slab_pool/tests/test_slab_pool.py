@@ -172,6 +172,16 @@ def test_blocks_kept_in_old_slabs(memreturn: MemreturnFixture, pool: SlabPool) -
     assert abs(judged.readings["collect"] - judged.readings["baseline"]) < MIB
 
 
+# Returned: a block that nobody has written to is not resident, whether its slab is new or not.
+def test_blocks_kept_untouched(memreturn: MemreturnFixture, pool: SlabPool) -> None:
+    with memreturn() as judged:
+        for _ in range(SLABS * BLOCKS_PER_SLAB):
+            pool.take()
+    assert judged.verdict == "returned"
+    assert pool.live_bytes == SLABS * SLAB_BYTES
+    assert judged.retained_bytes < MIB
+
+
 # Returned: with the last reference to a pool its slabs go.
 def test_a_pool_that_is_dropped(memreturn: MemreturnFixture) -> None:
     with memreturn() as judged:

@@ -22,6 +22,7 @@ def pytest_memreturn_allocators() -> list[Allocator]:
 
         def statistics(self) -> AllocatorStatistics:
             pools = slab_pool.pools()
+            # Slabs are mappings; a pool of malloc's blocks would add is_from_malloc=True.
             return AllocatorStatistics(
                 self.name,
                 live_bytes=sum(pool.live_bytes for pool in pools),
