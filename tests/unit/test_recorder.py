@@ -1169,6 +1169,22 @@ def test_garbage_that_came_while_waiting_is_collected() -> None:
     assert (found.outcome, found.retained_bytes) == ("returned", 50)
 
 
+def test_what_came_free_while_waiting_is_asked_for_again() -> None:
+    """At the gate `trim` a thread's last blocks are malloc's, until a trim."""
+    bench = Bench(Script(1000, end=9000), motion=Motion(threads=2))
+    instruments = bench.instruments()
+
+    def trim() -> None:
+        if bench.sleeps:
+            bench.exact_reads_higher_by = -7950
+
+    releaser = replace(instruments.releaser, trims={"malloc": trim})
+    recorder = Recorder(replace(instruments, releaser=releaser), settings(trim=True))
+    recorder.open()
+    found = recorder.close()
+    assert (found.outcome, found.retained_bytes) == ("returned", 50)
+
+
 def test_a_single_thread_is_not_waited_for() -> None:
     """Nothing else can give memory back."""
     bench = Bench(Script(1000, end=9000))
