@@ -181,6 +181,17 @@ class SmapsEntry:
         """
         return self.flags is not None and b"nr" in self.flags
 
+    @property
+    def is_guarded_inside(self) -> bool:
+        """Whether it was mapped as a stack, and has pages of its own for a guard.
+
+        glibc 2.42 guards a stack without a mapping for it (MADV_GUARD_INSTALL, Linux 6.13), and
+        the kernel keeps stacks that touch each other as one mapping. ``gu`` tells of such pages
+        (6.18.44 shows it), ``nh`` is what MAP_STACK leaves (since 6.7). Each alone may be an
+        allocator's.
+        """
+        return self.flags is not None and b"gu" in self.flags and b"nh" in self.flags
+
     def is_guard_of(self, above: SmapsEntry) -> bool:
         """Whether it may be what stands below a thread's stack."""
         return self.is_inaccessible and not self.path and self.end == above.start
@@ -200,7 +211,8 @@ def mapping_kind(
         if entry.start in arenas:
             return "arena"
         above_guard = before is not None and before.is_guard_of(entry)
-        is_stack = above_guard and entry.permissions.startswith(b"rw") and not entry.is_reserved
+        is_guarded = above_guard or entry.is_guarded_inside
+        is_stack = is_guarded and entry.permissions.startswith(b"rw") and not entry.is_reserved
         return "stack" if is_stack else "anonymous"
     return "special" if entry.path.startswith(b"[") else "file"
 

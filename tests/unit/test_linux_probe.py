@@ -6,6 +6,8 @@ import ctypes
 import mmap
 import os
 import struct
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -369,3 +371,28 @@ def test_a_mark_that_cannot_be_reset_says_so(mark: bytes, peak: Peak, procfs: Pr
     token = probe.open_peak()
     procfs.status.write_bytes(STATUS.replace(b"50000", mark))
     assert probe.close_peak(token) == peak
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads procfs")
+def test_the_stack_of_a_thread_is_one() -> None:
+    """However the C library guards it: what lies there is known by its place in a layout."""
+    ready, over = threading.Event(), threading.Event()
+    places = []
+
+    def work() -> None:
+        libc = ctypes.CDLL(None)
+        attributes = ctypes.create_string_buffer(64)
+        lowest, size = ctypes.c_size_t(), ctypes.c_size_t()
+        libc.pthread_getattr_np(ctypes.c_void_p(threading.get_ident()), attributes)
+        libc.pthread_attr_getstack(attributes, ctypes.byref(lowest), ctypes.byref(size))
+        places.append(lowest.value + size.value - 1)
+        ready.set()
+        over.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    ready.wait()
+    ranges = LinuxProbe().capture().snapshot().ranges
+    over.set()
+    thread.join()
+    assert [one.kind for one in ranges if one.start <= places[0] < one.end] == ["stack"]

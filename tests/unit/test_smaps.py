@@ -440,6 +440,32 @@ def test_a_stack_stands_on_its_guard(
     assert mapping_kind(mapping(ELSEWHERE, line, flags), before, ()) == kind
 
 
+@pytest.mark.parametrize("below", [None, "rw-p ", "---p "])
+@pytest.mark.parametrize(
+    ("line", "flags", "kind"),
+    [
+        ("rw-p ", "rd wr mr mw me gu ac nh", "stack"),
+        ("rw-p [anon: glibc: pthread stack: 5]", "rd wr mr mw me gu ac nh", "stack"),
+        # As a library may ask for that was linked without a word about its stack.
+        ("rwxp ", "rd wr ex mr mw me gu ac nh", "stack"),
+        ("---p ", "mr mw me gu nh", "anonymous"),
+        ("rw-p ", "rd wr mr mw me nr gu ac nh", "anonymous"),
+    ],
+)
+def test_a_stack_may_have_its_guard_inside(
+    line: str, flags: str, below: str | None, kind: MappingKind
+) -> None:
+    """From glibc 2.42 on, a stack and its guard are one mapping, wherever it lies."""
+    before = None if below is None else mapping(ELSEWHERE - 0x1000, below)
+    assert mapping_kind(mapping(ELSEWHERE, line, flags), before, ()) == kind
+
+
+@pytest.mark.parametrize("flags", ["rd wr mr mw me gu ac", "rd wr mr mw me ac nh"])
+def test_guards_alone_make_no_stack(flags: str) -> None:
+    """An allocator may guard its memory as well, and a program may want small pages."""
+    assert mapping_kind(mapping(ELSEWHERE, "rw-p ", flags), None, ()) == "anonymous"
+
+
 def test_a_guard_touches_what_it_guards() -> None:
     """Inaccessible memory further below is somebody else's."""
     stack = mapping(ELSEWHERE, "rw-p ")
