@@ -82,20 +82,22 @@ def parse_arenas(text: bytes) -> Arenas:
     """The text of malloc_info(3), summed up.
 
     Each heap's ``rest`` counts its free blocks and its top; the bins list the blocks alone, so
-    the top is the difference. Fast bins are listed among the sizes but not in ``rest``.
+    the top is the difference. Fast bins are listed among the sizes but not in ``rest``; glibc
+    2.43 has none, and no total of them.
     """
     count = held = thread_live = thread_tops = 0
     for heap in _HEAP.finditer(text):
         system, rest = _SYSTEM_SIZE.search(heap[2]), _REST_SIZE.search(heap[2])
-        fast = _FAST_SIZE.search(heap[2])
-        if system is None or rest is None or fast is None:
+        if system is None or rest is None:
             continue
+        fast = _FAST_SIZE.search(heap[2])
+        fast_bytes = int(fast[1]) if fast is not None else 0
         count += 1
         held += int(system[1])
         if heap[1] == b"0":  # the main arena, whose top a trim does hand back
             continue
-        thread_live += int(system[1]) - int(rest[1]) - int(fast[1])
-        binned = sum(int(total) for total in _BIN_TOTAL.findall(heap[2])) - int(fast[1])
+        thread_live += int(system[1]) - int(rest[1]) - fast_bytes
+        binned = sum(int(total) for total in _BIN_TOTAL.findall(heap[2])) - fast_bytes
         thread_tops += max(0, int(rest[1]) - binned)
     return Arenas(count, held, max(0, thread_live), thread_tops)
 

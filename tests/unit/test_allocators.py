@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
 import sysconfig
@@ -176,11 +177,29 @@ def test_a_process_without_threads_has_the_main_arena_alone() -> None:
     assert parse_arenas(text) == Arenas(count=1, held_bytes=60_000_000)
 
 
-@pytest.mark.parametrize("total", [b"rest", b"fast"])
-def test_an_arena_without_its_totals_is_left_out(total: bytes) -> None:
+def test_a_malloc_without_fast_bins_has_arenas() -> None:
+    """Glibc 2.43 has given them up, and says nothing of them."""
+    fast = b'<total type="fast" count="0" size="0"/>\n'
+    start = MALLOC_INFO.index(b'<heap nr="2">')
+    end = MALLOC_INFO.index(b'<heap nr="3">')
+    others = MALLOC_INFO[:start] + MALLOC_INFO[end:]
+    assert parse_arenas(others.replace(fast, b"")) == parse_arenas(others)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has such statistics")
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="another malloc may be in use")
+def test_the_glibc_of_this_machine_is_understood() -> None:
+    """It has a main arena, at the least, and room in it that is free."""
+    found = Glibc().statistics()
+    assert found is not None
+    assert found.arenas
+    assert found.free_bytes > 0
+
+
+def test_an_arena_without_its_totals_is_left_out() -> None:
     """A text that is not as expected gives less, and never an error."""
     start = MALLOC_INFO.index(b'<heap nr="2">')
-    text = MALLOC_INFO[:start] + MALLOC_INFO[start:].replace(b'type="' + total, b'type="x', 1)
+    text = MALLOC_INFO[:start] + MALLOC_INFO[start:].replace(b'type="rest', b'type="x', 1)
     found = parse_arenas(text)
     assert (found.count, found.thread_top_bytes) == (3, 1_000_000 + 700)
 
