@@ -25,13 +25,22 @@ _LARGEST_POOLED_BYTES = 512
 _NAMED_TYPES = 10
 _NAMED_FROM = 1 / 1000
 
-# What asking for the count of references to an object adds to it: its name, and the argument.
-_OWN_REFERENCES = 2
-
 _OWN_MODULES = "pytest_memreturn."
 
 # Objects larger than this have their buffer elsewhere; scanning them for it is not worth it.
 _LARGEST_SCANNED_BYTES = 1024
+
+
+def _own_references() -> int:
+    """What asking for the count of references adds to it: the name, and maybe the argument.
+
+    CPython 3.14 lends the reference of a local name, where older ones make another.
+    """
+    other = object()
+    return sys.getrefcount(other)
+
+
+_OWN_REFERENCES = _own_references()
 
 
 def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
