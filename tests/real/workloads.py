@@ -171,7 +171,7 @@ def test_tracemalloc_starts() -> None:
 
 
 def test_thread_arenas_freed() -> None:
-    """Four threads that live on have freed all they took, 24 MiB each."""
+    """Four threads that live on have freed all they took, 24 MiB each, but the last block."""
     full = threading.Barrier(5)
     freed = threading.Barrier(5)
     over = threading.Event()
@@ -179,7 +179,9 @@ def test_thread_arenas_freed() -> None:
     def work() -> None:
         blocks = native_blocks(8_000, 3_000)
         full.wait()
-        for block in blocks:
+        # With nothing above it, the room might go back by itself: CPython 3.14 on glibc 2.43
+        # puts nothing there of its own, and all of it did.
+        for block in blocks[:-1]:
             libc.free(block)
         freed.wait()
         over.wait()
