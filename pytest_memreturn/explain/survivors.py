@@ -6,6 +6,7 @@ import ctypes
 import gc
 import struct
 import sys
+import sysconfig
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
@@ -29,6 +30,10 @@ _OWN_MODULES = "pytest_memreturn."
 
 # Objects larger than this have their buffer elsewhere; scanning them for it is not worth it.
 _LARGEST_SCANNED_BYTES = 1024
+
+
+# Free-threaded builds keep no generations: asked for one, 3.13 gives all objects each time.
+_HAS_GENERATIONS = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 def _own_references() -> int:
@@ -77,8 +82,11 @@ def find_newborn(pooled_bytes: int) -> Survivors:
 
     Tells what is new where addresses don't, as long as no collection comes before it. This runs
     before the reading that is judged, so it keeps no account of what it has seen: an object
-    that several hold counts for each of them by its part.
+    that several hold counts for each of them by its part. Where gc has no generations, nobody
+    can look.
     """
+    if not _HAS_GENERATIONS:
+        return Survivors()
     counts: dict[str, float] = defaultdict(float)
     sizes: dict[str, float] = defaultdict(float)
     in_malloc_bytes = 0.0

@@ -56,6 +56,9 @@ def test_pymalloc_says_what_is_live_and_what_it_holds() -> None:
     )
 
 
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="such a build has no pymalloc"
+)
 def test_pymalloc_falls_silent_behind_tracemalloc() -> None:
     """CPython prints no statistics then; that it has no arenas must not be believed."""
     allocator = Pymalloc()

@@ -6,6 +6,7 @@ import ctypes
 import gc
 import struct
 import sys
+import sysconfig
 from array import array
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -23,6 +24,8 @@ from pytest_memreturn.explain.survivors import (
     python_in_malloc_bytes,
 )
 from pytest_memreturn.testing import Script, ScriptedProbe
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 def heap(*spans: tuple[int, int]) -> list[MappedRange]:
@@ -236,6 +239,7 @@ def test_a_buffer_of_a_library_counts_in_the_place_of_the_object(
 def newborn_among(monkeypatch: pytest.MonkeyPatch, *young: object) -> Survivors:
     """What is found when these are the objects that no full collection has seen."""
     generations = {0: list(young[:1]), 1: list(young[1:])}
+    monkeypatch.setattr(survivors, "_HAS_GENERATIONS", True)
     monkeypatch.setattr(gc, "get_objects", lambda generation: generations[generation])
     return find_newborn(512)
 
@@ -295,6 +299,14 @@ def test_the_walk_and_objects_of_this_package_are_no_newborns(
     del kept
 
 
+def test_without_generations_nobody_is_known_to_be_newborn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where gc does not tell the young from the old, it gives all objects for each."""
+    monkeypatch.setattr(gc, "get_objects", lambda generation=None: [[generation]])
+    monkeypatch.setattr(survivors, "_HAS_GENERATIONS", False)
+    assert find_newborn(512) == Survivors()
+
+
+@pytest.mark.skipif(FREE_THREADED, reason="gc has no generations")
 def test_newborns_are_those_that_no_collection_has_seen() -> None:
     """After a full collection they are not new any more."""
     gc.collect()
