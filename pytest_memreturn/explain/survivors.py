@@ -31,6 +31,9 @@ _OWN_MODULES = "pytest_memreturn."
 # Objects larger than this have their buffer elsewhere; scanning them for it is not worth it.
 _LARGEST_SCANNED_BYTES = 1024
 
+# What every object begins with: counts of references and the type. Two words, or four in
+# free-threaded builds.
+_HEADER_WORDS = object.__basicsize__ // 8
 
 # Free-threaded builds keep no generations: asked for one, 3.13 gives all objects each time.
 _HAS_GENERATIONS = not sysconfig.get_config_var("Py_GIL_DISABLED")
@@ -238,8 +241,7 @@ def _has_buffer_in(grown: AddressSet, candidate: object, size_bytes: int) -> boo
         return False
     words = fixed_bytes // 8
     fields = struct.unpack(f"{words}Q", ctypes.string_at(id(candidate), words * 8))
-    # The first two words are the reference count and the type.
-    return any(grown.holds(word, size_bytes - fixed_bytes) for word in fields[2:])
+    return any(grown.holds(word, size_bytes - fixed_bytes) for word in fields[_HEADER_WORDS:])
 
 
 def _type_name(found: type) -> str:

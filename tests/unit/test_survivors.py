@@ -204,6 +204,17 @@ def test_a_type_may_be_named_strangely() -> None:
     assert found.type == "None.Strange"
 
 
+def test_an_old_object_of_a_new_class_is_old() -> None:
+    """That its class lies in new memory says nothing of where its buffer is."""
+
+    class Large(list[int]):
+        __slots__ = ()
+
+    kept = Large(range(1000))
+    found = survivors_at([(id(Large), id(Large) + 100_000)], kept)
+    assert not [one for one in found.types if one.type.endswith("Large")]
+
+
 def test_the_base_of_an_array_is_found() -> None:
     """An array of numpy that only shows memory tells gc nothing of whose it is."""
     view = np.arange(1000)[10:20]
