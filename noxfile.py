@@ -1,7 +1,10 @@
 """Every check of the project, each in an environment of its own."""
 
+import ast
+import json
 import os
 import re
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -26,23 +29,23 @@ CLOSED = {
     "PYTEST_PLUGINS": f"{PACKAGE}.plugin",
 }
 
-# Prints where the interpreter really is, if it is one that the matrix is for. A free-threaded
-# build or a pre-release lacks wheels of half the test group: name it (nox --force-python 3.14t).
+# Prints where the interpreter really is, if it is one that the matrix is for, and "t" before it
+# for a free-threaded build, which has a session of its own.
 PROBE = """
 import sys, sysconfig
 if (
     sys.implementation.name == "cpython"
     and sys.version_info >= (3, 11)
     and sys.version_info.releaselevel == "final"
-    and not sysconfig.get_config_var("Py_GIL_DISABLED")
 ):
-    print(sys.executable)
+    print("t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")) + sys.executable)
 """
 
 
-def interpreters() -> dict[str, Path]:
+def interpreters(build: str = "") -> dict[str, Path]:
     """Find a working CPython for each minor version from 3.11 on, oldest first.
 
+    `build` is "t" for free-threaded ones, which are never taken for others.
     Looks along PATH, then in every version of a version manager: its stubs on PATH may
     exist and yet fail, so a name proves nothing until it has been run.
     """
@@ -52,7 +55,7 @@ def interpreters() -> dict[str, Path]:
 
     found: dict[int, Path] = {}
     for candidate in (path for folder in folders for path in sorted(folder.glob("python3.*"))):
-        name = re.fullmatch(r"python3\.(\d+)(\.exe)?", candidate.name)
+        name = re.fullmatch(rf"python3\.(\d+){build}(\.exe)?", candidate.name)
         if name is None or int(name[1]) in found:
             continue
         try:
@@ -61,9 +64,10 @@ def interpreters() -> dict[str, Path]:
             )
         except (OSError, subprocess.TimeoutExpired):
             continue
-        if run.returncode == 0 and run.stdout.strip():
-            found[int(name[1])] = Path(run.stdout.strip())
-    return {f"3.{minor}": path for minor, path in sorted(found.items())}
+        prefix, slash, rest = run.stdout.strip().partition(os.sep)
+        if run.returncode == 0 and slash and prefix == build:
+            found[int(name[1])] = Path(slash + rest)
+    return {f"3.{minor}{build}": path for minor, path in sorted(found.items())}
 
 
 INTERPRETERS = interpreters()
@@ -76,12 +80,14 @@ PYTHONS = list(INTERPRETERS)
 os.environ["PATH"] = os.pathsep.join(
     [*(str(path.parent) for path in INTERPRETERS.values()), os.environ["PATH"]]
 )
+FREE_THREADED = interpreters("t")
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the suite against the built wheel."""
+    """Run the suite against the built wheel, with the newest of everything."""
     session.install(".", "--group", "test")
+    check_newest(session)
     # `make test` truly allocates on the newest Python already, and that takes minutes.
     run_suite(session, "-m", "not real" if session.python == PYTHONS[-1] else "not extended")
 
@@ -99,12 +105,172 @@ def lowest(session: nox.Session) -> None:
     """Run what allocates nothing on the lowest versions that the project says it supports."""
     pins = [requirement.replace(">=", "==") for requirement in PROJECT["dependencies"]]
     session.install(".", "--group", "test", *pins)
+    # As pip wrote them down, so that no constraint from elsewhere has moved a version.
+    installed = installed_versions(session)
+    for pin in pins:
+        name, lowest_version = pin.split("==")
+        found = installed[name].split(".")
+        assert found[: lowest_version.count(".") + 1] == lowest_version.split("."), installed[name]
+        assert not any(int(part) for part in found[lowest_version.count(".") + 1 :]), found
     run_suite(session, "-m", "not real")
+
+
+@nox.session(python=PYTHONS[-1], default=False)
+def prerelease(session: nox.Session) -> None:
+    """Run what a user sees on pre-releases of what the package needs, where there are any."""
+    session.install(".", "--group", "test")
+    names = [re.split("[><=]", requirement)[0] for requirement in PROJECT["dependencies"]]
+    session.install("--pre", "--upgrade", *names)
+    versions = installed_versions(session)
+    session.log(", ".join(f"{name} {versions[name]}" for name in names))
+    run_suite(session, "tests/integration")
+
+
+# Named by their versions, so that `nox --list` tells which there are.
+@nox.session(python=list(FREE_THREADED) or ["3.13t"], default=False)
+def free_threaded(session: nox.Session) -> None:
+    """Run what holds without a GIL on a free-threaded build."""
+    # Few packages have wheels for each such build, and some sources need a compiler for Rust.
+    session.install("--prefer-binary", ".", "--group", "test")
+    run_suite(session, "tests/unit", "tests/property", "tests/real/test_free_threaded.py")
 
 
 def run_suite(session: nox.Session, *options: str) -> None:
     """Run pytest by its script: `python -m pytest` would put the checkout before the wheel."""
+    # -P, because what a script sees is asked for, and `-c` alone would look in the checkout first.
+    where = output_of(session, "python", "-P", "-c", WHERE)
+    assert ROOT / PACKAGE not in Path(where.strip()).parents, f"not the wheel: {where}"
     session.run("pytest", *options, *session.posargs, env=CLOSED)
+
+
+# Prints where the package is imported from.
+WHERE = f"import {PACKAGE}; print({PACKAGE}.__file__)"
+
+
+def output_of(session: nox.Session, *command: str) -> str:
+    """What a command prints, without the warnings that go to the other stream."""
+    return str(session.run(*command, silent=True, log=False, stderr=subprocess.DEVNULL))
+
+
+def installed_versions(session: nox.Session) -> dict[str, str]:
+    """The version of everything in the session's environment."""
+    listed = output_of(session, "python", "-m", "pip", "list", "--format=json")
+    return {one["name"]: one["version"] for one in json.loads(listed)}
+
+
+def check_newest(session: nox.Session) -> None:
+    """Nothing that the package needs has a newer release than the one that is installed."""
+    listed = output_of(session, "python", "-m", "pip", "list", "--outdated", "--format=json")
+    needed = {re.split("[><=]", requirement)[0] for requirement in PROJECT["dependencies"]}
+    older = [one for one in json.loads(listed) if one["name"] in needed]
+    assert not older, f"something holds back {older}"
+
+
+# Prints what the session is about.
+VERSIONS = "import os, sys; print(sys.version, os.confstr('CS_GNU_LIBC_VERSION'))"
+
+# In a mount namespace of its own: whatever happens in it, its mounts end with it. /dev/shm is a
+# new one, because a segment that another program leaves there would count as a test's. The shell
+# stays, as the parent of what it runs: a process without one would be another case.
+ENTER = """
+root=$1; shift
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/dev/shm"
+while [ "$1" != -- ]; do mount --bind "$1" "$root$1"; shift; done
+shift
+chroot "$root" "$@"
+"""
+
+
+@nox.session(python=PYTHONS[-1], default=False)
+def debian_testing(session: nox.Session) -> None:
+    """Run the suite in Debian testing: a newer CPython and C library than most machines have."""
+    if os.geteuid() or not shutil.which("debootstrap") or not shutil.which("unshare"):
+        session.error("this needs to be root, debootstrap and unshare (util-linux)")
+    root = Path(session.cache_dir).resolve() / "debian-testing"
+    if not (root / "usr/bin/python3").exists():
+        shutil.rmtree(root, ignore_errors=True)
+        unpacked = root.with_suffix(".partial")
+        shutil.rmtree(unpacked, ignore_errors=True)
+        session.run(
+            *("debootstrap", "--variant=minbase", "--include=python3,python3-venv"),
+            *("testing", str(unpacked), *debian_mirror()),
+            external=True,
+            silent=True,
+        )
+        unpacked.rename(root)
+
+    wheels = Path(session.create_tmp()).resolve() / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), ".")
+    (wheel,) = wheels.glob("*.whl")
+
+    settings = pip_settings(session)
+    shown = {ROOT, wheels, *map(Path, ("/etc/hosts", "/etc/resolv.conf"))}
+    shown |= {path for value in settings.values() for path in local_paths(value)}
+    for path in sorted(shown):
+        place = root / path.relative_to("/")
+        if path.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+
+    def run(*command: str, env: dict[str, str] | None = None) -> None:
+        enter = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork")
+        mounts = [str(path) for path in sorted(shown)]
+        session.run(
+            *(*enter, "--kill-child", "sh", "-ec", ENTER, "sh", str(root), *mounts, "--"),
+            *("/usr/bin/env", "-C", str(ROOT), *command),
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **(env or {})},
+            external=True,
+        )
+
+    run("python3", "-m", "venv", "--clear", "/venv")
+    run(*("/venv/bin/pip", "install", "-q", str(wheel), "--group", "test"), env=settings)
+    run("/venv/bin/python", "-P", "-c", f"{WHERE}; assert '/venv/' in {PACKAGE}.__file__")
+    run("/venv/bin/python", "-c", VERSIONS)
+    run("/venv/bin/pytest", "-m", "not extended", *session.posargs, env=CLOSED)
+
+
+def debian_mirror() -> list[str]:
+    """Where this machine gets Debian's packages, if that is known; else debootstrap knows."""
+    apt = shutil.which("apt-get")
+    if apt is None:
+        return []
+    listed = subprocess.run(
+        [apt, "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    mirrors = [line.split()[1] for line in listed.stdout.splitlines() if line.startswith("Debian ")]
+    return mirrors[:1]
+
+
+def pip_settings(session: nox.Session) -> dict[str, str]:
+    """What pip is told on this machine, by files or variables, as variables."""
+    listed = output_of(session, "python", "-m", "pip", "config", "list")
+    found = re.findall(r"^(?:global|install|:env:)\.([a-z-]+)=(.*)$", listed, re.MULTILINE)
+    return {
+        f"PIP_{name.upper().replace('-', '_')}": " ".join(ast.literal_eval(value).split())
+        for name, value in found
+    }
+
+
+def local_paths(value: str) -> set[Path]:
+    """Files and folders of this machine that a setting of pip names.
+
+    The files of an index often lie beside it, in the folder above.
+    """
+    found = set()
+    for word in value.split():
+        path = Path(word.removeprefix("file://"))
+        if path.is_absolute() and path.exists():
+            found.add(path.parent if word.startswith("file://") else path)
+    return found
 
 
 @nox.session(python=PYTHONS[-1])
