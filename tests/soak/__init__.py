@@ -1,0 +1,1 @@
+"""A long run of judged tests whose verdicts are known: `python -m soak` in the folder above."""
