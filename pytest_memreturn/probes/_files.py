@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import mmap
+    from collections.abc import Iterator
 
 _OPEN, _CLOSE, _READ, _WRITE, _READV = os.open, os.close, os.read, os.write, os.readv
 
@@ -24,6 +25,23 @@ def read_small(path: str) -> bytes:
     descriptor = _OPEN(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return _READ(descriptor, _SMALL_BYTES)
+    finally:
+        _CLOSE(descriptor)
+
+
+def read_by_lines(path: str) -> Iterator[bytes]:
+    """A file of any length, in whole lines, some KiB at a time; raises `OSError`.
+
+    For what is read while a window is still to be judged: the text of a whole layout, put
+    together in malloc's memory and freed, left 3 MiB in the heap that counted as the test's.
+    """
+    descriptor = _OPEN(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        begun = b""
+        while chunk := _READ(descriptor, _SMALL_BYTES):
+            lines, newline, begun = (begun + chunk).rpartition(b"\n")
+            yield lines + newline
+        yield begun
     finally:
         _CLOSE(descriptor)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pytest_memreturn._outside import SegmentKind
+from pytest_memreturn.probes._files import read_by_lines
 from pytest_memreturn.probes.children import read_whole
 
 # Bound here for the same reason as in _files.
@@ -136,8 +137,8 @@ class Ownership:
         """Which of `found` the process has; none where it has ended or is another user's."""
         held: set[SegmentKey] = set()
         with contextlib.suppress(OSError):
-            maps = read_whole(f"{folder}/maps")
-            held |= {one.key for one in found if one.pattern.search(maps)}
+            for lines in read_by_lines(f"{folder}/maps"):
+                held |= {one.key for one in found if one.pattern.search(lines)}
         with contextlib.suppress(OSError):
             for name in _LISTDIR(f"{folder}/fd"):
                 held |= self._opened(f"{folder}/fd/{name}") & {one.key for one in found}

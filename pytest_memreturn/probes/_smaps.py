@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,26 @@ _LARGEST_LOOKED_INTO_BYTES = 4 * 1024 * 1024 * 1024
 # Shared memory as the kernel names it in a layout: tmpfs files and memfds, System V segments,
 # shared anonymous mappings. A dead name keeps " (deleted)" behind it.
 _SHARED_MEMORY_NAMES = (b"/dev/shm/", b"/memfd:", b"/SYSV", b"/dev/zero (deleted)")
+
+
+def by_header(text: Iterable[bytes], header: re.Pattern[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """What the only group of `header` finds, each with the lines up to the next header.
+
+    `text` comes in parts of whole lines, and only the last mapping of a part is kept for the next.
+    """
+    begun = b""
+    for lines in text:
+        begun += lines
+        last = max((found.start() for found in header.finditer(begun)), default=0)
+        yield from _headers_and_lines(begun[:last], header)
+        begun = begun[last:]
+    yield from _headers_and_lines(begun, header)
+
+
+def _headers_and_lines(text: bytes, header: re.Pattern[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    # What stands before the first header, then each header and the lines below it.
+    _, *pieces = header.split(text)
+    return zip(pieces[::2], pieces[1::2], strict=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ import mmap
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import psutil
 
 from pytest_memreturn._outside import ChildProcess
-from pytest_memreturn.probes._files import read_small
+from pytest_memreturn.probes._files import read_by_lines, read_small
+from pytest_memreturn.probes._smaps import by_header
 from pytest_memreturn.probes.outside import command_line, helper_pids
 
 # Bound here for the same reason as in _files.
@@ -198,7 +199,7 @@ def _footprint_bytes(folder: str) -> int:
         rollup = _fields(read_small(f"{folder}/smaps_rollup"))
         own_bytes = _own_by_rollup(rollup)
         if own_bytes is None:
-            own_bytes = _own_by_mapping(read_whole(f"{folder}/smaps"))
+            own_bytes = _own_by_mapping(read_by_lines(f"{folder}/smaps"))
     except (OSError, KeyError):
         # Another user's process, or a kernel without these files or lines.
         pages = read_small(f"{folder}/statm").split()
@@ -226,15 +227,13 @@ def _own_by_rollup(rollup: dict[str, int]) -> int | None:
     return None
 
 
-def _own_by_mapping(smaps: bytes) -> int:
+def _own_by_mapping(smaps: Iterable[bytes]) -> int:
     """The same by adding up mappings: exact always, and several times as dear.
 
     Shared memory without a name counts too where no other process maps it.
     """
     total = 0
-    # What stands before the first header, then each path and the lines below it.
-    _, *pieces = _MAPPING.split(smaps)
-    for path, lines in zip(pieces[::2], pieces[1::2], strict=True):
+    for path, lines in by_header(smaps, _MAPPING):
         fields = _fields(lines)
         if path == _SHARED_ANONYMOUS:
             total += fields["Private_Clean"] + fields["Private_Dirty"]

@@ -6,6 +6,7 @@ before; folders below ``/dev/shm``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -14,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_memreturn._outside import Segment, SegmentKind
+from pytest_memreturn.probes._files import read_by_lines
 from pytest_memreturn.probes._ownership import (
     MEMFD,
     FoundSegment,
@@ -21,6 +23,7 @@ from pytest_memreturn.probes._ownership import (
     SegmentKey,
     user_name,
 )
+from pytest_memreturn.probes._smaps import by_header
 from pytest_memreturn.probes.children import read_whole
 
 # Bound here for the same reason as in _files.
@@ -194,17 +197,12 @@ class LinuxSegments:
     def _mapped_here(self, found: list[FoundSegment]) -> Mapping[SegmentKey, int]:
         """How much of each one this process's own readings count, by its own mappings."""
         mapped = dict.fromkeys((one.key for one in found), 0)
-        try:
-            smaps = read_whole(f"{self._proc}/self/smaps")
-        except OSError:
-            return mapped
-        # What stands before the first header, then each header and the lines below it.
-        _, *pieces = _HEADER.split(smaps)
         patterns = [(one.key, one.pattern) for one in found]
-        for header, lines in zip(pieces[::2], pieces[1::2], strict=True):
-            for key, pattern in patterns:
-                if pattern.search(header):
-                    mapped[key] += _shared_bytes(lines)
+        with contextlib.suppress(OSError):
+            for header, lines in by_header(read_by_lines(f"{self._proc}/self/smaps"), _HEADER):
+                for key, pattern in patterns:
+                    if pattern.search(header):
+                        mapped[key] += _shared_bytes(lines)
         return mapped
 
 

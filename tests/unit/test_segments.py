@@ -7,6 +7,7 @@ import mmap
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -77,6 +78,25 @@ def test_what_is_mapped_twice_is_counted_twice_already(file: Path) -> None:
     ):
         first[:] = second[:] = b"y" * MIB
         assert ours(probe.new_since(known)) == [(MIB, -MIB)]
+
+
+def test_the_text_of_a_layout_is_never_held_whole(file: Path) -> None:
+    """It would come from malloc, whose heap is about to be read; 2,000 mappings are 1.4 MB."""
+    probe = LinuxSegments()
+    known = probe.known()
+    file.write_bytes(b"x" * MIB)
+    # Neighbours with the same rights would be one mapping.
+    rights = (mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE)
+    mappings = [mmap.mmap(-1, mmap.PAGESIZE, prot=rights[number % 2]) for number in range(2_000)]
+    tracemalloc.start()
+    try:
+        assert ours(probe.new_since(known)) == [(MIB, MIB)]
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        for one in mappings:
+            one.close()
+    assert peak_bytes < MIB // 4
 
 
 def test_a_deleted_file_counts_while_it_is_open(file: Path) -> None:

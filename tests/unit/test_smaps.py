@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 
 import pytest
 
@@ -13,6 +14,7 @@ from pytest_memreturn.probes._smaps import (
     PrivateMapping,
     SmapsEntry,
     SmapsText,
+    by_header,
     mapping_kind,
 )
 
@@ -472,3 +474,16 @@ def test_a_guard_touches_what_it_guards() -> None:
     assert mapping(ELSEWHERE - 0x1000, "---p ").is_guard_of(stack)
     assert not mapping(ELSEWHERE - 0x2000, "---p ").is_guard_of(stack)
     assert mapping_kind(stack, mapping(ELSEWHERE - 0x2000, "---p "), ()) == "anonymous"
+
+
+@pytest.mark.parametrize("lines_in_part", [1, 7, 10_000])
+def test_a_layout_in_parts_is_the_same_layout(lines_in_part: int) -> None:
+    """Each header has its own lines, wherever one part ends and the next begins."""
+    header = re.compile(rb"^[0-9a-f]+-[0-9a-f]+ \S+ [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE)
+    lines = SMAPS.splitlines(keepends=True)
+    parts = (
+        b"".join(lines[start : start + lines_in_part])
+        for start in range(0, len(lines), lines_in_part)
+    )
+    _, *pieces = header.split(SMAPS)
+    assert list(by_header(parts, header)) == list(zip(pieces[::2], pieces[1::2], strict=True))
