@@ -293,9 +293,11 @@ def _split_shared(
             untold += live + free
             rest -= live + free
     # What is left is somebody else's mapping only as far as there is address space that no
-    # allocator accounts for.
+    # allocator accounts for. Lazily freed pages are as good as unmapped: whoever writes to them
+    # again takes them anew.
     held_growth = sum(pair.held_growth for pair in sharing)
     space_growth = _size(after, *kinds) - _size(before, *kinds)
+    space_growth += (before.lazy_free_bytes or 0) - (after.lazy_free_bytes or 0)
     unclaimed_space = space_growth - held_growth - own_mapping_growth - untold
     split["mapped"] = _between_zero_and(rest, unclaimed_space)
     touched = _untouched(before, [one.before for one in pairs], kinds) - _untouched(

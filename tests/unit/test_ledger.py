@@ -316,6 +316,14 @@ def test_a_large_block_may_go_while_a_pool_comes() -> None:
     }
 
 
+def test_lazily_freed_pages_that_are_written_to_again_are_mapped() -> None:
+    """No allocator took them: the address space was there, and so was the room in arenas."""
+    before = replace(Process(python_held=30).snapshot(), lazy_free_bytes=10 * MIB)
+    after = replace(Process(python_held=30, anonymous=30).snapshot(), lazy_free_bytes=0)
+    assert moved(close_ledger(before, after)) == {"mapped": 10}
+    assert moved(close_ledger(after, before)) == {"mapped": -10}
+
+
 def test_room_that_became_resident_is_spent_once() -> None:
     """Two allocators may have had room that nothing was written to; each byte is one's."""
     before = replace(USUAL, others=(other(10, 12),))
