@@ -36,9 +36,9 @@ test: $(VENV)/.installed-test ## run the whole test suite
 	$(CLOSED) $(BIN)/pytest $(ARGS)
 
 # What these do is written once, in noxfile.py.
-NOX_SESSIONS := lint types docs package extended lowest coverage
+NOX_SESSIONS := lint types docs package extended lowest soak coverage
 .PHONY: $(NOX_SESSIONS)
-lint types docs package extended lowest coverage: $(VENV)/.installed-nox ## run the nox session of that name
+lint types docs package extended lowest soak coverage: $(VENV)/.installed-nox ## run the nox session of that name
 	$(BIN)/nox --session $@
 
 .PHONY: clean
