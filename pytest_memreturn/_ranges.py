@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -15,18 +15,29 @@ if TYPE_CHECKING:
 # Kinds that may hold objects.
 _KINDS: frozenset[MappingKind] = frozenset({"heap", "arena", "anonymous"})
 
+# Pages of 4 KiB are the smallest that any system with mappings has.
+_PAGE_BYTES = 4096
+
 
 def grown_ranges(
     before: Iterable[MappedRange], after: Iterable[MappedRange]
 ) -> Iterator[MappedRange]:
     """The parts of private memory in `after` that no range of `before` covers, sorted.
 
-    A part counts as resident whole: a range says how much of it is resident, not where.
+    A part counts as resident whole: a range says how much of it is resident, not where. But in a
+    mapping that holds as much as it did, what was not resident still is not: an array that was
+    made long before and never filled has not come with the window.
     """
+    before = sorted(before, key=lambda found: found.start)
+    old_starts = [one.start for one in before]
     old = list(_merged(before))
     old_ends = [end for _, end in old]
     for one in sorted(after, key=lambda found: found.start):
         if one.kind not in _KINDS:
+            continue
+        inside = before[bisect_left(old_starts, one.start) : bisect_left(old_starts, one.end)]
+        held = sum(found.counted_bytes for found in inside)
+        if one.kind == "anonymous" and inside and held == one.counted_bytes:
             continue
         start = one.start
         for index in range(bisect_right(old_ends, one.start), len(old)):
@@ -68,11 +79,13 @@ class AddressSet:
         return bool(self._starts)
 
     def holds(self, address: int, size_bytes: int) -> bool:
-        """Whether a block lies in one of them, by its first byte or by its middle.
+        """Whether a block lies in one of them, by its first byte, its middle or its second page.
 
-        The first page of a new block may be an old one, shared with the block below it.
+        The first page of a new block may be an old one, shared with the block below it. The middle
+        of a large one proves nothing: what is taken for its address may be a number of its owner's
+        that points elsewhere, and 20 MiB further there is always something new.
         """
-        return address in self or address + size_bytes // 2 in self
+        return address in self or address + min(size_bytes // 2, _PAGE_BYTES) in self
 
     def __contains__(self, address: int) -> bool:
         index = bisect_right(self._starts, address) - 1

@@ -23,6 +23,7 @@ CAUSES = {
     "test_python_leak_of_buffers": ("live-python", "live-python"),
     "test_python_leak_into_an_old_hole": ("live-python", "live-python"),
     "test_malloc_never_freed": ("live-native", "live-native"),
+    "test_malloc_never_freed_beside_a_reserved_buffer": ("live-native", "live-native"),
     "test_large_malloc_never_freed": ("live-native", "live-native"),
     "test_lazily_freed_mapping": (None, None),
     "test_mapping_kept": ("mapped", "mapped"),

@@ -97,6 +97,18 @@ def test_malloc_never_freed() -> None:
     native_blocks(50_000, 1_000)
 
 
+@pytest.fixture
+def reserved_before() -> bytearray:
+    """A large buffer that nobody has written to yet."""
+    return bytearray(60 * MIB)
+
+
+def test_malloc_never_freed_beside_a_reserved_buffer(reserved_before: bytearray) -> None:
+    """4 MiB are taken from malloc and forgotten, while an old buffer has none of its pages."""
+    assert reserved_before
+    native_blocks(4_000, 1_000)
+
+
 def test_large_malloc_never_freed() -> None:
     """50 MiB are taken from malloc in blocks that have a mapping each, and forgotten."""
     native_blocks(50, MIB)
