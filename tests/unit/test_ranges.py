@@ -27,6 +27,7 @@ def heap(*spans: tuple[int, int], kind: MappingKind = "heap") -> list[MappedRang
         pytest.param([(10, 20), (30, 40)], [(10, 40)], [(20, 30)], id="a hole was filled"),
         pytest.param([(10, 20), (30, 40)], [(15, 35)], [(20, 30)], id="ends inside old ones"),
         pytest.param([(10, 40)], [(12, 15), (30, 38)], [], id="holes came"),
+        pytest.param([(10, 20), (50, 60)], [(10, 30)], [(20, 30)], id="an old one lies beyond"),
         pytest.param([(10, 20), (20, 30)], [(10, 40)], [(30, 40)], id="old ones that touch"),
         pytest.param([(10, 30), (15, 20)], [(10, 40)], [(30, 40)], id="old ones in each other"),
         pytest.param([(30, 30), (10, 20)], [(10, 40)], [(20, 40)], id="an old one of no length"),
