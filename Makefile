@@ -35,6 +35,19 @@ demo: $(VENV)/.installed-examples ## judge a few tests that keep memory, and a f
 test: $(VENV)/.installed-test ## run the whole test suite
 	$(CLOSED) $(BIN)/pytest $(ARGS)
 
+# More arguments for the benchmarks: make bench BENCH="--only marked --against ../other"
+BENCH ?=
+
+.PHONY: bench
+bench: $(VENV)/.installed-bench .sdists/.downloaded ## measure speed beside others, into benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks $(BENCH)
+
+# The one step that needs a network besides installing. Tests of other projects, for the
+# versions that were installed.
+.sdists/.downloaded: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks.sdists $(@D)
+	@touch $@
+
 # What these do is written once, in noxfile.py.
 NOX_SESSIONS := lint types docs package extended lowest soak coverage
 .PHONY: $(NOX_SESSIONS)
@@ -43,7 +56,7 @@ lint types docs package extended lowest soak coverage: $(VENV)/.installed-nox ##
 
 .PHONY: clean
 clean: ## remove everything that was made here
-	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist docs/_build
+	rm -rf $(VENV) .sdists .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist docs/_build
 	rm -f .coverage .coverage.*
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 

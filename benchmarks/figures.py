@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pytest_memreturn import MemoryNotReturned, Record, measure
@@ -271,6 +271,12 @@ def in_a_fresh_process(name: str, variables: dict[str, str]) -> str:
     return ended.stdout.rstrip()
 
 
+def measured(name: str) -> Iterator[str]:
+    """The lines of one figure, once more for each setting that it is printed with."""
+    for variables in ({}, *([VARIABLES[name]] if name in VARIABLES else [])):
+        yield from in_a_fresh_process(name, variables).splitlines()
+
+
 def main() -> None:
     """Print every figure, or those that are named."""
     by_name = {figure.__name__: figure for figure in FIGURES}
@@ -281,9 +287,8 @@ def main() -> None:
     kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
     print(f"CPython {platform.python_version()}, {libc_name}, {kernel}")
     for name in sys.argv[1:] or by_name:
-        for variables in ({}, *([VARIABLES[name]] if name in VARIABLES else [])):
-            for line in in_a_fresh_process(name, variables).splitlines():
-                print(f"{name:16} {line}", flush=True)
+        for line in measured(name):
+            print(f"{name:16} {line}", flush=True)
 
 
 if __name__ == "__main__":

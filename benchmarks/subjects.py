@@ -1,0 +1,174 @@
+"""Who is measured on the same work: no plugin, this one, and what else is used for the purpose."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.runs import PLUGIN, Place, Run
+
+# Everything a subject does to a test stands in its file; the body is the same for all.
+PARAMETRISED = """
+import pytest
+{imports}
+{preamble}
+
+{declaration}
+@pytest.mark.parametrize("number", range({count}))
+def test_work(number{fixture}):
+    {body}
+"""
+
+# A marked function is no way to use psleak: its tests are methods that hand over a callable.
+METHODS = """
+import psleak
+{imports}
+
+def work():
+    {body}
+
+class TestWork(psleak.MemoryLeakTestCase):
+    {declaration}
+
+def execute(self):
+    self.execute(work)
+
+for number in range({count}):
+    setattr(TestWork, f"test_work_{{number:05}}", execute)
+"""
+
+# What people write by hand, in the form in which it is found in many projects.
+TRIM_FIXTURE = """
+import ctypes, gc
+import psutil
+
+libc = ctypes.CDLL(None)
+process = psutil.Process()
+
+def resident():
+    gc.collect()
+    libc.malloc_trim(0)
+    return process.memory_info().rss
+
+@pytest.fixture
+def returned():
+    before = resident()
+    yield
+    assert resident() - before < 2 * 2**20
+"""
+
+TRACEMALLOC_FIXTURE = """
+import gc, tracemalloc
+
+@pytest.fixture
+def returned():
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.take_snapshot()
+    yield
+    gc.collect()
+    after = tracemalloc.take_snapshot()
+    tracemalloc.stop()
+    assert sum(one.size_diff for one in after.compare_to(before, "filename")) < 2 * 2**20
+"""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One way to run the same work."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    module: str = "pytest"
+    template: str = PARAMETRISED
+    preamble: str = ""
+    # A mark over the test, or what stands in the class around it.
+    declaration: str = ""
+    fixture: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    checkout: Path | None = None
+
+    def why_left_out(self) -> str | None:
+        """What keeps it from being measured here."""
+        if importlib.util.find_spec(self.module) is None:
+            return f"{self.module} is not installed"
+        return None
+
+    def write(self, folder: Path, work: Work) -> Path:
+        """A file of tests that do `work`."""
+        text = self.template.format(
+            imports="\n".join(f"import {one}" for one in work.modules),
+            preamble="\n".join(one for one in (self.preamble, work.preamble) if one),
+            declaration=self.declaration,
+            fixture=self.fixture,
+            count=work.count,
+            body="\n    ".join(work.body),
+        )
+        stem = "".join(one if one.isalnum() else "_" for one in f"{self.name}_{work.count}")
+        path = folder / f"test_{stem}.py"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+@dataclass(frozen=True)
+class Work:
+    """What each of so many tests does."""
+
+    count: int
+    body: Sequence[str] = ("pass",)
+    modules: tuple[str, ...] = ()
+    preamble: str = ""
+
+    def run(self, subject: Subject, folder: Path) -> Run:
+        """One run of these tests as `subject` would have them."""
+        place = Place(folder, subject.checkout) if subject.checkout else Place(folder)
+        path = subject.write(folder, self)
+        return place.pytest((*subject.options, path.name), folder, subject.environment)
+
+
+NOTHING = Subject("no plugin")
+LOADED = Subject("pytest-memreturn, loaded", PLUGIN)
+MARKED = Subject("pytest-memreturn, marked", PLUGIN, declaration="@pytest.mark.returns_memory")
+
+MEMRAY = ("-p", "pytest_memray.plugin", "--memray")
+PEERS = (
+    Subject(
+        "pytest-memray, limit_memory",
+        MEMRAY,
+        module="pytest_memray",
+        declaration='@pytest.mark.limit_memory("1 GB")',
+    ),
+    Subject(
+        "pytest-memray, limit_leaks",
+        MEMRAY,
+        module="pytest_memray",
+        declaration='@pytest.mark.limit_leaks("1 GB")',
+    ),
+    Subject(
+        "psleak",
+        module="psleak",
+        template=METHODS,
+        declaration="pass",
+        # It skips its tests without the first, and warns without the second.
+        environment={"PYTHONMALLOC": "malloc", "PYTHONUNBUFFERED": "1"},
+    ),
+    Subject(
+        "gc, malloc_trim and psutil by hand",
+        module="psutil",
+        preamble=TRIM_FIXTURE,
+        fixture=", returned",
+    ),
+    Subject("tracemalloc by hand", preamble=TRACEMALLOC_FIXTURE, fixture=", returned"),
+)
+
+
+def marked(against: Path | None) -> list[Subject]:
+    """The plugin on marked tests; with another checkout, that one's as well."""
+    if against is None:
+        return [MARKED]
+    other = Subject(
+        "the same, other checkout", MARKED.options, declaration=MARKED.declaration, checkout=against
+    )
+    return [MARKED, other]
