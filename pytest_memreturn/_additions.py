@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_memreturn._ground import Ground
 from pytest_memreturn._ledger import FREE, LIVE
 from pytest_memreturn.allocators._contract import Allocator
 from pytest_memreturn.probes._contract import AccountProbe
@@ -53,6 +54,7 @@ def with_additions(instruments: Instruments, config: pytest.Config) -> Instrumen
         releaser=dataclasses.replace(
             instruments.releaser, trims=trims | dict(instruments.releaser.trims)
         ),
+        ground=Ground(),
     )
 
 

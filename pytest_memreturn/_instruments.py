@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._errors import reading_of
+from pytest_memreturn._ground import Ground, Pulse
 from pytest_memreturn._outside import NOTHING_OUTSIDE, Outside
 from pytest_memreturn._record import Holding, Survivors
 from pytest_memreturn._release import Releaser
@@ -91,6 +92,7 @@ class Instruments:
     motion: Callable[[], Motion] = Motion
     clock: Callable[[], float] = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
+    ground: Ground = field(default_factory=Ground)
 
     def statistics(self) -> tuple[AllocatorStatistics, ...]:
         """Every allocator's own figures, as far as they have any."""
@@ -105,6 +107,15 @@ class Instruments:
                     raise TypeError(msg)
             found.append(one)
         return tuple(found)
+
+    def pulse(self) -> Pulse:
+        """What is cheap to read now; the page tables only where the counters are not exact."""
+        activity = self.memory.activity()
+        allocators = self.statistics()
+        # Last, so that what the readings above left behind is not charged to a window.
+        counters = self.memory.counters()
+        exact = self.memory.exact() if counters.error_bytes else None
+        return Pulse(counters, allocators, activity, exact)
 
     def answering(self) -> list[str]:
         """The allocators that have figures to give; one that fails has none."""
@@ -167,24 +178,30 @@ class Instruments:
 
 @dataclass(frozen=True, slots=True)
 class FullReading:
-    """A full reading in the raw: layout and allocators, taken together, and what is outside."""
+    """A full reading in the raw: layout and allocators, taken together, and what is outside.
+
+    `drift_bytes`: how far the footprint has moved since the layout, where that is an older one.
+    """
 
     capture: Capture
     allocators: tuple[AllocatorStatistics, ...]
     outside: Outside = NOTHING_OUTSIDE
+    drift_bytes: int = 0
 
     def footprint_bytes(self) -> int:
         """The footprint, without making sense of the layout."""
-        return self.capture.footprint_bytes() + self.outside.footprint_bytes
+        return self.capture.footprint_bytes() + self.drift_bytes + self.outside.footprint_bytes
 
     def snapshot(self) -> Snapshot:
         """The reading as one snapshot."""
         found = self.capture.snapshot()
-        if not self.allocators and self.outside is NOTHING_OUTSIDE:
+        if not self.allocators and not self.drift_bytes and self.outside is NOTHING_OUTSIDE:
             return found
+        inside_bytes = found.footprint_bytes + self.drift_bytes
         return dataclasses.replace(
             found,
-            footprint_bytes=found.footprint_bytes + self.outside.footprint_bytes,
+            footprint_bytes=inside_bytes + self.outside.footprint_bytes,
+            drift_bytes=self.drift_bytes,
             allocators=(*found.allocators, *self.allocators),
             outside=self.outside,
         )

@@ -131,7 +131,12 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, with the keys of the report schema."""
-        return asdict(self)
+        found = {name: getattr(self, name) for name in _NAMES}
+        # Not `asdict` for the whole of it: what most records have is plain already.
+        found["excluded"] = tuple(asdict(one) for one in self.excluded)
+        if self.explanation is not None:
+            found["explanation"] = asdict(self.explanation)
+        return found
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
@@ -145,6 +150,8 @@ class Record:
             values["explanation"] = Explanation(**found)
         return cls(**values)
 
+
+_NAMES = tuple(one.name for one in fields(Record))
 
 _EXPLAINED_BY: Mapping[str, type[Any]] = {
     "survivors": SurvivorType,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._allowance import allowance, with_reserve
+from pytest_memreturn._allowance import Tolerated, allowance, tolerated, with_reserve
 from pytest_memreturn._books import Evidence, Span, explain, take_stock
+from pytest_memreturn._opening import stand_level, take_baseline
 from pytest_memreturn._settle import settle
 from pytest_memreturn._verdict import judge
 from pytest_memreturn._window import Excluded, WindowState
@@ -14,6 +15,7 @@ from pytest_memreturn._window import Excluded, WindowState
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import FullReading, Instruments, OutsideBaseline
     from pytest_memreturn._measurement import Measurement
+    from pytest_memreturn._opening import LeftGarbage
     from pytest_memreturn._outside import Outside
     from pytest_memreturn._record import Rung
     from pytest_memreturn._settings import Settings
@@ -40,6 +42,8 @@ class Recorder:
         self._before: FullReading
         self._counters: Counters
         self._peak_token: int
+        self._left_garbage: LeftGarbage
+        self._full_collections: int
 
     def open(self) -> None:
         """Bring the process to level ground and take the baseline.
@@ -47,17 +51,17 @@ class Recorder:
         Raises `ReadingUnavailableError` where the probe cannot read.
         """
         started = self._instruments.clock()
-        self._instruments.releaser.collect()
-        self._instruments.releaser.trim()
+        # Whoever wants every figure wants them from one moment.
+        may_be_left = Tolerated() if self._detailed else tolerated(self._settings.limits)
+        pulse, self._left_garbage = stand_level(self._instruments, may_be_left)
         self._outside_baseline = self._instruments.begin_outside()
         self._peak_token = self._memory.open_peak()
         try:
-            self._before = self._instruments.full_reading(baseline=True)
-            # Last, so that what the readings above left behind is not charged to the window.
-            self._counters = self._memory.counters()
+            self._before, self._counters = take_baseline(self._instruments, pulse, may_be_left)
         except BaseException:
             self.abandon()
             raise
+        self._full_collections = self._instruments.releaser.full_collections()
         self._overhead_seconds = self._instruments.clock() - started
 
     def abandon(self) -> None:
@@ -117,11 +121,16 @@ class Recorder:
 
     def _clearly_fine(self, at_end: Counters, window: WindowState) -> bool:
         """Whether the cheap counters alone show that the memory was returned."""
-        lazy_free = self._before.capture.lazy_free_bytes()
-        window.readings["baseline"] = self._counters.footprint_bytes - lazy_free
+        # Counters count lazily freed pages, which the baseline leaves out: never too little.
+        window.readings["baseline"] = self._before.footprint_bytes()
         window.readings["end"] = at_end.footprint_bytes + window.outside.footprint_bytes
-        off_by = at_end.error_bytes + self._counters.error_bytes
-        return self._surely_fits(window, "end", off_by)
+        return self._surely_fits(window, "end", at_end.error_bytes + self._garbage_taken_bytes())
+
+    def _garbage_taken_bytes(self) -> int:
+        """At most so much of what the window gave back was garbage before it."""
+        if self._instruments.releaser.full_collections() == self._full_collections:
+            return self._left_garbage.young_bytes
+        return self._left_garbage.old_bytes
 
     def _surely_fits(self, window: WindowState, rung: Rung, off_by: int = 0) -> bool:
         """Whether the window fits even if all that may hide in resident memory does."""
@@ -152,7 +161,7 @@ class Recorder:
         self._read_rung(window, "end")
         if not self._detailed:
             self._grant_reserve(window, "end")
-            if self._surely_fits(window, "end"):
+            if self._surely_fits(window, "end", self._garbage_taken_bytes()):
                 return
             if window.fits("end"):
                 # What hides lies among older objects; only the garbage collector still knows

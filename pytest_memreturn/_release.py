@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pytest_memreturn._errors import reading_of
 
 # Bound before a test that replaces it for its own ends can reach the readings.
-_GC_COLLECT = gc.collect
+_GC_COLLECT, _GC_STATISTICS = gc.collect, gc.get_stats
 
 # A finalizer can make further garbage: a second pass drops what the first one's finalizers let
 # go of. Chains deeper than that are not seen in practice, and a program that makes garbage
@@ -23,6 +23,16 @@ def collect() -> None:
     for _ in range(_MOST_COLLECTIONS):
         if _GC_COLLECT() == 0:
             return
+
+
+def collect_young() -> None:
+    """Collect what no full collection has seen yet: a matter of microseconds."""
+    _GC_COLLECT(1)
+
+
+def full_collections() -> int:
+    """How many full collections there have been, whoever asked for them."""
+    return int(_GC_STATISTICS()[-1]["collections"])
 
 
 def forget_last_failure() -> None:
@@ -46,6 +56,8 @@ class Releaser:
     """
 
     collect: Callable[[], None] = collect
+    collect_young: Callable[[], None] = collect_young
+    full_collections: Callable[[], int] = full_collections
     trims: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
     def trim(self) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_memreturn import _options, _xdist
 from pytest_memreturn.report.files import TABLE, write_whole
 from pytest_memreturn.report.json_report import json_report
-from pytest_memreturn.report.table import TITLE, render_table, summary_line, unjudged_lines
+from pytest_memreturn.report.store import RecordStore
+from pytest_memreturn.report.table import TITLE, render_table, summary_line, unjudged_line
+from pytest_memreturn.report.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import pytest
 
@@ -37,40 +39,53 @@ class RunReport:
         self._is_worker = _xdist.is_worker(config)
         self._targets = [] if self._is_worker else _options.report_targets(config)
         self._instruments = instruments
-        self._records: list[Record] = []
+        # A table or a file needs every record at the end; without them, the tally is enough.
+        self._store = RecordStore() if self._targets else None
+        self._tally = Tally()
+        self._unjudged: list[str] = []
         self._unwritten: list[str] = []
 
     def collect(self, report: pytest.TestReport) -> None:
         """Take the records off a report."""
-        if not self._is_worker:
-            self._records += _xdist.detach(report)
+        if self._is_worker:
+            return
+        for record in _xdist.detach(report):
+            self._tally.add(record)
+            if (line := unjudged_line(record)) is not None:
+                self._unjudged.append(line)
+            if self._store is not None:
+                self._store.add(record)
 
     def write_files(self) -> bool:
         """Write every report file that was asked for; whether all of them could be."""
-        paths = [target.path for target in self._targets if target.path is not None]
-        text = json_report(self._records, self._environment()) if paths else ""
-        for path in paths:
+        for target in self._targets:
+            if target.path is None:
+                continue
             try:
-                write_whole(path, text)
+                write_whole(
+                    target.path, json_report(self._records(), self._tally, self._environment())
+                )
             except OSError as error:
-                self._unwritten.append(f"cannot write {path}: {error.strerror or error}")
+                self._unwritten.append(f"cannot write {target.path}: {error.strerror or error}")
         return not self._unwritten
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The table where it was asked for, and every reading that could not be had."""
-        missing = list(unjudged_lines(self._records))
         wants_table = any(target.format == TABLE for target in self._targets)
-        if not (wants_table or missing or self._unwritten):
+        if not (wants_table or self._unjudged or self._unwritten):
             return
         terminal.section(f"{TITLE} (MiB)" if wants_table else TITLE)
-        if wants_table and self._records:
-            for row in render_table(self._records, shutil.get_terminal_size().columns):
+        if wants_table and (self._tally.judged or self._tally.unjudged):
+            for row in render_table(self._records(), shutil.get_terminal_size().columns):
                 terminal.line(row.text, **_MARKUP.get(row.verdict, {}))
-        for line in missing:
+        for line in self._unjudged:
             terminal.line(line, yellow=True)
         for line in self._unwritten:
             terminal.line(line, red=True)
-        terminal.line(summary_line(self._records))
+        terminal.line(summary_line(self._tally))
+
+    def _records(self) -> Iterable[Record]:
+        return self._store or ()
 
     def _environment(self) -> dict[str, Any]:
         from pytest_memreturn.probes.environment import environment

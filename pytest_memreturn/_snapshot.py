@@ -40,6 +40,19 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
+class Activity:
+    """Counts in bytes that only rise: what they rose by bounds what happened meanwhile.
+
+    `touched_bytes`: pages that were given to this process, a page for each fault.
+    `lazily_freed_bytes`: pages that were freed lazily, by this process or by others; ``None`` where
+    nobody counts them.
+    """
+
+    touched_bytes: int
+    lazily_freed_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class KindUsage:
     """All mappings of one kind together.
 
@@ -124,13 +137,15 @@ class Snapshot:
     """One reading of everything, in bytes. ``None`` marks what the probe cannot see.
 
     `outside` is memory beyond this process's own mappings that came with the window.
-    `kinds` is empty where there is no mapping layout; otherwise its counted bytes, `swap_bytes`
-    and what is outside are the footprint, exactly.
+    `kinds` is empty where there is no mapping layout; otherwise its counted bytes, `swap_bytes`,
+    what is outside and `drift_bytes` are the footprint, exactly. `drift_bytes`: how far the
+    footprint moved between the reading of the layout and this one.
     """
 
     footprint_bytes: int
     rss_bytes: int
     swap_bytes: int = 0
+    drift_bytes: int = 0
     lazy_free_bytes: int | None = None
     file_bytes: int | None = None
     huge_page_bytes: int | None = None

@@ -72,6 +72,9 @@ def finish_report(
     alive, so that its memory can't be judged.
     """
     state = item.stash.get(_STATE, None)
+    if report.when == "teardown" and state is not None:
+        # pytest keeps every item to the end of the run.
+        del item.stash[_STATE]
     if call.excinfo is None and (state is None or not state.records):
         return
     state = state or state_of(item)

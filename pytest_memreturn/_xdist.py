@@ -24,13 +24,16 @@ def attach(report: pytest.TestReport, records: Sequence[Record]) -> None:
 
 
 def detach(report: pytest.TestReport) -> list[Record]:
-    """The records that `attach` put there, with the worker that made them."""
+    """Take away the records that `attach` put there, with the worker that made them.
+
+    pytest keeps the reports of a run to its end, and would keep the records with them.
+    """
     # pytest-xdist names the worker on the reports that reach its controller.
     node = getattr(report, "node", None)
     worker = node.gateway.id if node is not None else None
     return [
         dataclasses.replace(Record.from_dict(one), worker=worker)
-        for one in getattr(report, _ATTRIBUTE, ())
+        for one in report.__dict__.pop(_ATTRIBUTE, ())
     ]
 
 

@@ -92,8 +92,9 @@ class _RecordCollector:
     def __init__(self, run_report: RunReport) -> None:
         self._run_report = run_report
 
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the records that came with the report."""
+        """Take the records that came with the report, when others have seen it."""
         self._run_report.collect(report)
 
 

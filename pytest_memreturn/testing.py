@@ -18,6 +18,7 @@ from pytest_memreturn._record import Holding, Survivors, SurvivorType
 from pytest_memreturn._release import Releaser
 from pytest_memreturn._session import INSTRUMENTS
 from pytest_memreturn._snapshot import (
+    Activity,
     AllocatorStatistics,
     Counters,
     KindUsage,
@@ -152,6 +153,7 @@ class ScriptedProbe:
         self._windows: list[_PlayedWindow] = []
         self._ended = _PlayedWindow(self._scripts[0], "trim")
         self._climbing = False
+        self._opening = False
 
     def instruments(self) -> Instruments:
         """This probe, with a releaser that only moves it up the ladder."""
@@ -167,6 +169,7 @@ class ScriptedProbe:
             outside=self,
             releaser=Releaser(
                 collect=lambda: self._climb_to("collect"),
+                collect_young=lambda: None,
                 trims={"malloc": lambda: self._climb_to("trim")},
             ),
             examiner=_ScriptedExaminer(lambda: self._ended.script),
@@ -186,11 +189,18 @@ class ScriptedProbe:
         """The reading at this rung; the first one in a window is its baseline."""
         # A window that climbs its ladder asks for counters no more: this is one around it.
         self._climbing = False
-        read = self._read_inside()
-        window = self._windows[-1]
-        if window.rung == "baseline":
+        read, window = self._read_inside(), self._playing()
+        if window.rung == "baseline" and not self._opening:
             window.rung = "end"
         return Counters(read.footprint_bytes, read.rss_bytes, window.script.error_bytes)
+
+    def activity(self) -> Activity | None:
+        """Unknown, so that each window has a layout of its own.
+
+        Asked when a window is about to open: until it does, its baseline is read.
+        """
+        self._opening = True
+        return None
 
     def exact(self) -> Counters:
         """The reading at this rung without an error."""
@@ -204,7 +214,7 @@ class ScriptedProbe:
 
     def open_peak(self) -> int:
         """Begin the next script."""
-        self._climbing = False
+        self._climbing = self._opening = False
         script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         self._windows.append(_PlayedWindow(script, "baseline"))
         return len(self._windows) - 1
@@ -231,8 +241,13 @@ class ScriptedProbe:
             read, footprint_bytes=inside, allocators=(), outside=NOTHING_OUTSIDE
         )
 
+    def _playing(self) -> _PlayedWindow:
+        if self._opening:
+            return _PlayedWindow(self._scripts[0], "baseline")
+        return self._ended if self._climbing or not self._windows else self._windows[-1]
+
     def _read(self) -> Snapshot:
-        window = self._ended if self._climbing or not self._windows else self._windows[-1]
+        window = self._playing()
         if window.rung == window.script.unreadable:
             msg = f"the script has no reading at {window.rung}"
             raise ReadingUnavailableError(msg)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Protocol
 
 from pytest_memreturn._outside import Outside
-from pytest_memreturn._snapshot import Counters, Peak, Snapshot
+from pytest_memreturn._snapshot import Activity, Counters, Peak, Snapshot
 
 
 class Capture(Protocol):
@@ -38,6 +38,10 @@ class MemoryProbe(Protocol):
 
     def counters(self) -> Counters:
         """The cheapest reading there is."""
+        ...
+
+    def activity(self) -> Activity | None:
+        """What bounds how far a layout has changed since another time; ``None``: not known."""
         ...
 
     def exact(self) -> Counters:

@@ -23,12 +23,12 @@ class NestedPeaks:
     Resetting the mark for an inner window would lose what the outer one has reached so
     far, so each reset and each close first hands the mark to every open window.
 
+    `read_mark_and_rss` gives the mark and the current RSS, from one reading where there is one.
     `reset_mark` brings the mark down to the current RSS and tells whether it could.
     """
 
-    read_mark: Callable[[], int]
+    read_mark_and_rss: Callable[[], tuple[int, int]]
     reset_mark: Callable[[], bool]
-    read_rss: Callable[[], int]
     _open: dict[int, _Window] = field(default_factory=dict)
     _tokens: Iterator[int] = field(default_factory=itertools.count)
     _resettable: bool = True
@@ -39,7 +39,9 @@ class NestedPeaks:
             self._share_mark()
         self._resettable = self._resettable and self.reset_mark()
         token = next(self._tokens)
-        self._open[token] = _Window(mark_at_open=self.read_mark())
+        # Only a mark that stays where it was is compared with.
+        mark = 0 if self._resettable else self.read_mark_and_rss()[0]
+        self._open[token] = _Window(mark_at_open=mark)
         return token
 
     def close(self, token: int) -> Peak:
@@ -49,7 +51,7 @@ class NestedPeaks:
             msg = "this window has ended already"
             raise ReadingUnavailableError(msg)
         try:
-            self._share_mark()
+            rss = self._share_mark()
         finally:
             del self._open[token]
         if self._resettable:
@@ -58,10 +60,11 @@ class NestedPeaks:
         # that did not rise says only that the peak lay below an older one.
         if window.highest > window.mark_at_open:
             return Peak(window.highest, "process")
-        return Peak(self.read_rss(), "at-least")
+        return Peak(rss, "at-least")
 
-    def _share_mark(self) -> None:
+    def _share_mark(self) -> int:
+        mark, rss = self.read_mark_and_rss()
         # Kernels count the mark and the current size apart: the mark may lag a little behind.
-        mark = max(self.read_mark(), self.read_rss())
         for window in self._open.values():
-            window.highest = max(window.highest, mark)
+            window.highest = max(window.highest, mark, rss)
+        return rss

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from pytest_memreturn._errors import ReadingUnavailableError
-from pytest_memreturn._snapshot import Counters, Peak, Snapshot
+from pytest_memreturn._snapshot import Activity, Counters, Peak, Snapshot
 from pytest_memreturn.probes._peaks import NestedPeaks
 
 _KB = 1024
@@ -31,10 +31,9 @@ class PortableProbe:
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._peaks = NestedPeaks(
-            read_mark=self._read_lifetime_peak,
+            lambda: (self._read_lifetime_peak(), self.counters().rss_bytes),
             # No platform but Linux lets a process reset its own mark.
             reset_mark=lambda: False,
-            read_rss=lambda: self.counters().rss_bytes,
         )
 
     def counters(self) -> Counters:
@@ -50,6 +49,10 @@ class PortableProbe:
         except (psutil.Error, OSError) as error:
             raise _unavailable(error) from error
         return Counters(footprint_bytes=footprint, rss_bytes=memory.rss)
+
+    def activity(self) -> Activity | None:
+        """Unknown: nothing that every platform counts bounds what has changed."""
+        return None
 
     def exact(self) -> Counters:
         """The same as `counters`: psutil has no finer reading that means the same."""

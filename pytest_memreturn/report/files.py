@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,13 +61,13 @@ def check_writable(path: Path) -> None:
         pass
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Put `text` at `path` in one step: a reader sees the old file or the new one, whole."""
+def write_whole(path: Path, pieces: Iterable[str]) -> None:
+    """Put a text at `path` in one step: a reader sees the old file or the new one, whole."""
     path = path.resolve()
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".memreturn-", text=True)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.writelines(pieces)
         # mkstemp makes files private; a report is as public as any file its user makes.
         Path(draft).chmod(0o666 & ~_umask())
         Path(draft).replace(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_memreturn._sizes import format_mib, format_size
@@ -11,6 +11,7 @@ from pytest_memreturn._sizes import format_mib, format_size
 if TYPE_CHECKING:
     from pytest_memreturn._record import Record
     from pytest_memreturn._verdict import Outcome
+    from pytest_memreturn.report.tally import Tally
 
 TITLE = "memory returned to the operating system"
 _HEADINGS = ("retained", "peak", "allowed", "cause or verdict", "test")
@@ -28,13 +29,14 @@ class Row(NamedTuple):
     verdict: Outcome | None
 
 
-def render_table(records: Sequence[Record], width: int) -> Iterator[Row]:
+def render_table(records: Iterable[Record], width: int) -> Iterator[Row]:
     """One row for each record, most retained first, then what was not judged; sizes in MiB.
 
     A test's name is cut at its front where `width` columns are too few: its end tells more.
     """
-    judged = [one for one in records if one.verdict != "unjudged"]
-    rest = [one for one in records if one.verdict == "unjudged"]
+    judged, rest = [], []
+    for one in records:
+        (rest if one.verdict == "unjudged" else judged).append(one)
     judged.sort(key=lambda one: -(one.retained_bytes or 0))
     rows = [_HEADINGS, *(_cells(one) for one in (*judged, *rest))]
     verdicts = [None, *(one.verdict for one in (*judged, *rest))]
@@ -49,23 +51,19 @@ def render_table(records: Sequence[Record], width: int) -> Iterator[Row]:
         yield Row(text, verdict)
 
 
-def summary_line(records: Sequence[Record]) -> str:
+def summary_line(tally: Tally) -> str:
     """How many tests were judged, and with what result."""
-    retained = [one for one in records if one.verdict == "retained"]
-    returned = sum(one.verdict == "returned" for one in records)
-    kept = sum(one.retained_bytes or 0 for one in retained)
-    text = f"{len(retained) + returned} judged: {returned} returned, {len(retained)} retained"
-    if retained:
-        text += f" ({format_size(kept)})"
-    unjudged = len(records) - len(retained) - returned
-    return f"{text}, {unjudged} unjudged" if unjudged else text
+    text = f"{tally.judged} judged: {tally.returned} returned, {tally.retained} retained"
+    if tally.retained:
+        text += f" ({format_size(tally.retained_bytes)})"
+    return f"{text}, {tally.unjudged} unjudged" if tally.unjudged else text
 
 
-def unjudged_lines(records: Sequence[Record]) -> Iterator[str]:
-    """Each test that should have been judged and could not be, with the reason."""
-    for one in records:
-        if one.verdict == "unjudged" and one.own_outcome is None:
-            yield f"UNJUDGED {_name(one)} - {_on_one_line(one.reason or 'no reason known')}"
+def unjudged_line(record: Record) -> str | None:
+    """For a test that should have been judged and could not be: the reason."""
+    if record.verdict != "unjudged" or record.own_outcome is not None:
+        return None
+    return f"UNJUDGED {_name(record)} - {_on_one_line(record.reason or 'no reason known')}"
 
 
 def _cells(record: Record) -> tuple[str, ...]:

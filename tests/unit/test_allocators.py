@@ -162,13 +162,12 @@ MALLOC_INFO = b"""\
 
 
 def test_the_arenas_are_summed_up() -> None:
-    """What all hold, what threads have live in theirs, and the tops of those, which no bin lists.
-
-    Of the main arena, whose top a trim hands back, only what it holds is taken.
-    """
+    """What all hold and have live, the part of threads, and their tops, which no bin lists."""
     assert parse_arenas(MALLOC_INFO) == Arenas(
         count=4,
         held_bytes=60_000_000 + 2_048_000 + 135_168 + 135_168,
+        live_bytes=(60_000_000 - 50_008_339) + 1_269_189,
+        own_mapping_bytes=610_304,
         thread_live_bytes=(2_048_000 - 1_043_061) + (135_168 - 5_290 - 96) + (135_168 - 700),
         thread_top_bytes=1_000_000 + 5_000 + 700,
     )
@@ -177,7 +176,8 @@ def test_the_arenas_are_summed_up() -> None:
 def test_a_process_without_threads_has_the_main_arena_alone() -> None:
     """Nothing in it is a thread's."""
     text = MALLOC_INFO[: MALLOC_INFO.index(b'<heap nr="1">')]
-    assert parse_arenas(text) == Arenas(count=1, held_bytes=60_000_000)
+    live_bytes = 60_000_000 - 50_008_339
+    assert parse_arenas(text) == Arenas(count=1, held_bytes=60_000_000, live_bytes=live_bytes)
 
 
 def test_a_malloc_without_fast_bins_has_arenas() -> None:
@@ -224,7 +224,9 @@ def test_bins_that_hold_more_than_is_free_take_nothing_away() -> None:
 def test_arenas_with_more_room_than_they_hold_have_nothing_live() -> None:
     """For the same reason."""
     text = MALLOC_INFO.replace(b'size="1043061"', b'size="9043061"')
-    assert parse_arenas(text).thread_live_bytes == 0
+    found = parse_arenas(text)
+    assert found.thread_live_bytes == (135_168 - 5_290 - 96) + (135_168 - 700)
+    assert found.live_bytes == found.thread_live_bytes + 60_000_000 - 50_008_339
 
 
 @pytest.mark.parametrize("text", [b"", b"<jemalloc/>"])
@@ -257,9 +259,9 @@ def test_glibc_says_what_is_live_and_what_no_trim_returns() -> None:
     """Live blocks in heaps, live blocks of their own, and the tops of thread arenas."""
     assert Glibc().statistics() == AllocatorStatistics(
         "malloc",
-        live_bytes=5_000_000,
+        live_bytes=9_991_661 + 1_269_189,
         held_bytes=62_318_336,
-        live_by_kind={"heap": 5_000_000 - 1_269_189, "arena": 1_269_189},
+        live_by_kind={"heap": 9_991_661, "arena": 1_269_189},
         own_mapping_live_bytes=610_304,
         thread_top_bytes=1_005_700,
         arenas=4,
@@ -274,15 +276,6 @@ def test_what_is_live_in_heaps_is_had_without_the_details(monkeypatch: pytest.Mo
     assert Glibc().live_bytes() == 5_000_000
 
 
-@pytest.mark.usefixtures("information")
-def test_no_more_is_live_in_arenas_than_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks in the caches of threads are free to one reading and live to the other."""
-    monkeypatch.setattr(psutil, "heap_info", lambda: Heap(1_000_000, 0))
-    found = Glibc().statistics()
-    assert found is not None
-    assert found.live_by_kind == {"heap": 0, "arena": 1_000_000}
-
-
 def test_a_release_trims_the_arenas(monkeypatch: pytest.MonkeyPatch) -> None:
     """Through psutil, where it can."""
     trims: list[str] = []
@@ -294,29 +287,44 @@ def test_a_release_trims_the_arenas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trims == ["trim"]
 
 
+UNUSED = b"""\
+<malloc version="1">
+<heap nr="0">
+<sizes>
+</sizes>
+<total type="fast" count="0" size="0"/>
+<total type="rest" count="1" size="135168"/>
+<system type="current" size="135168"/>
+</heap>
+<total type="mmap" count="0" size="0"/>
+</malloc>
+"""
+
+
 @pytest.mark.usefixtures("information")
-def test_a_malloc_that_is_not_in_use_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", [UNUSED, b"", None], ids=["nothing live", "no heap", "no text"])
+def test_a_malloc_that_is_not_in_use_says_nothing(
+    text: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With another malloc loaded in its place, glibc's has handed out nothing at all."""
-    monkeypatch.setattr(psutil, "heap_info", lambda: Heap(0, 0))
+    monkeypatch.setattr(glibc, "printed_by", lambda _function: text)
     assert Glibc().statistics() is None
 
 
 @pytest.mark.usefixtures("information")
-@pytest.mark.parametrize("used", [Heap(0, 1), Heap(1, 0)])
-def test_a_malloc_with_one_block_is_in_use(used: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'size="135168"', b'size="135167"'),
+        (b'mmap" count="0" size="0"', b'mmap" count="1" size="1"'),
+    ],
+)
+def test_a_malloc_with_one_block_is_in_use(
+    old: bytes, new: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However little it has handed out."""
-    monkeypatch.setattr(psutil, "heap_info", lambda: used)
+    monkeypatch.setattr(glibc, "printed_by", lambda _function: UNUSED.replace(old, new, 1))
     assert Glibc().statistics() is not None
-
-
-@pytest.mark.usefixtures("information")
-def test_without_its_details_glibc_still_says_what_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No text, no tops: and it holds what is live, at the least."""
-    monkeypatch.setattr(glibc, "printed_by", lambda _function: None)
-    found = Glibc().statistics()
-    assert found is not None
-    assert (found.live_bytes, found.held_bytes) == (5_000_000, 5_000_000)
-    assert (found.thread_top_bytes, found.arenas) == (0, 0)
 
 
 class Library:

@@ -22,6 +22,7 @@ from pytest_memreturn._record import (
 )
 from pytest_memreturn.probes.environment import environment
 from pytest_memreturn.report.json_report import SCHEMA_VERSION, json_report
+from pytest_memreturn.report.tally import Tally
 
 RETAINED = Record(
     "tests/test_x.py::test_x",
@@ -80,10 +81,15 @@ SKIPPED = Record(
 ENVIRONMENT = environment("linux", ["malloc"], {"tcmalloc": "no known version"})
 
 
+def written(records: Sequence[Record], about: Mapping[str, Any]) -> str:
+    """The whole report."""
+    return "".join(json_report(records, Tally.of(records), about))
+
+
 def test_a_report_holds_every_record_and_their_sums() -> None:
     """The records come back as they were; retained bytes are of those that retained."""
     records = [RETURNED, RETAINED, RETURNED, UNJUDGED, RETURNED, SKIPPED]
-    text = json_report(records, ENVIRONMENT)
+    text = written(records, ENVIRONMENT)
     report = json.loads(text)
     assert report["schema_version"] == SCHEMA_VERSION == 1
     assert report["environment"] == ENVIRONMENT
@@ -100,7 +106,7 @@ def test_a_report_holds_every_record_and_their_sums() -> None:
 
 def test_a_report_without_tests() -> None:
     """A run that judged nothing has a report as well."""
-    report = json.loads(json_report([], {}))
+    report = json.loads(written([], {}))
     assert report["tests"] == []
     assert set(report["summary"].values()) == {0}
 
@@ -126,7 +132,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 def test_a_report_keeps_to_its_schema(records: Sequence[Record]) -> None:
     """The schema that is shipped beside the code describes what is written."""
     VALIDATOR.check_schema(SCHEMA)
-    VALIDATOR.validate(json.loads(json_report(records, ENVIRONMENT)))
+    VALIDATOR.validate(json.loads(written(records, ENVIRONMENT)))
 
 
 def test_every_field_is_filled_in_the_record_that_is_checked() -> None:
@@ -158,7 +164,7 @@ def test_every_field_is_filled_in_the_record_that_is_checked() -> None:
 )
 def test_the_schema_refuses_what_cannot_be(change: dict[str, Any]) -> None:
     """It describes records of ours, and not just any JSON."""
-    report = json.loads(json_report([RETAINED], ENVIRONMENT))
+    report = json.loads(written([RETAINED], ENVIRONMENT))
     report["tests"][0] |= change
     assert not VALIDATOR.is_valid(report)
 

@@ -115,7 +115,8 @@ def test_how_far_counters_may_be_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By the kernel's older way of counting or by its newer one, whichever is worse."""
-    procfs.status.write_text(f"VmRSS: 8 kB\nRssAnon: 8 kB\nThreads: {threads}\n", encoding="ascii")
+    text = f"Name: x\nVmRSS: 8 kB\nRssAnon: 8 kB\nThreads: {threads}\n"
+    procfs.status.write_text(text, encoding="ascii")
     monkeypatch.setattr(os, "cpu_count", lambda: processors)
     assert LinuxProbe().counters() == Counters(8 * KIB, 8 * KIB, error_bytes=pages * mmap.PAGESIZE)
 
@@ -129,8 +130,8 @@ def test_the_exact_footprint_comes_from_the_rollup(procfs: Procfs) -> None:
 
 def test_what_a_kernel_does_not_count_is_zero(procfs: Procfs) -> None:
     """A kernel without shared memory, swap or huge pages still has a footprint."""
-    procfs.status.write_bytes(b"VmHWM: 9 kB\nVmRSS: 8 kB\nRssAnon: 8 kB\n")
-    procfs.rollup.write_bytes(b"Rss: 8 kB\nAnonymous: 7 kB\n")
+    procfs.status.write_bytes(b"Name: x\nVmHWM: 9 kB\nVmRSS: 8 kB\nRssAnon: 8 kB\n")
+    procfs.rollup.write_bytes(b"0-1 ---p 0 0:0 0 [rollup]\nRss: 8 kB\nAnonymous: 7 kB\n")
     assert LinuxProbe().counters().footprint_bytes == 8 * KIB
     assert LinuxProbe().exact() == Counters(7 * KIB, 8 * KIB)
 
@@ -139,7 +140,7 @@ READINGS: dict[str, Callable[[LinuxProbe], object]] = {
     "counters": LinuxProbe.counters,
     "exact": LinuxProbe.exact,
     "capture": LinuxProbe.capture,
-    "peak": LinuxProbe.open_peak,
+    "peak": lambda probe: probe.close_peak(probe.open_peak()),
 }
 
 

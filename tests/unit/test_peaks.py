@@ -17,15 +17,13 @@ class Kernel:
         self.mark = 100
         self.resettable = resettable
         self.readable = True
-        self.peaks = NestedPeaks(
-            read_mark=self.read_mark, reset_mark=self.reset, read_rss=lambda: self.rss
-        )
+        self.peaks = NestedPeaks(self.read, self.reset)
 
-    def read_mark(self) -> int:
-        """The highest RSS since the last reset."""
+    def read(self) -> tuple[int, int]:
+        """The highest RSS since the last reset, and the RSS."""
         if not self.readable:
             raise ReadingUnavailableError
-        return self.mark
+        return self.mark, self.rss
 
     def reset(self) -> bool:
         """Bring the mark down, where that is allowed."""
@@ -137,12 +135,12 @@ def test_a_mark_that_cannot_be_read_ends_the_window_all_the_same() -> None:
 
 def test_a_mark_that_cannot_be_read_opens_no_window() -> None:
     """The next window is the outermost again."""
-    kernel = Kernel()
+    kernel = Kernel(resettable=False)
     kernel.readable = False
     with pytest.raises(ReadingUnavailableError):
         kernel.peaks.open()
     kernel.readable = True
     outer = kernel.peaks.open()
     kernel.use(300)
-    assert kernel.peaks.close(outer) == Peak(300, "exact")
+    assert kernel.peaks.close(outer) == Peak(300, "process")
     assert not kernel.peaks._open

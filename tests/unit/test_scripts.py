@@ -69,7 +69,7 @@ def test_the_peak_of_a_script(script: Script, peak: Peak) -> None:
 
 
 def test_between_windows_the_last_one_is_read() -> None:
-    """As far up its ladder as it came; before the first one, what it would end with."""
+    """As far up its ladder as it came; once the next one is about to open, its baseline."""
     probe = ScriptedProbe([Script(1, end=20, trim=5), Script(30)])
     assert probe.exact() == Counters(5, 5)
     token = probe.open_peak()
@@ -78,6 +78,10 @@ def test_between_windows_the_last_one_is_read() -> None:
     assert probe.exact() == Counters(20, 20)
     probe.instruments().releaser.trim()
     assert probe.exact() == Counters(5, 5)
+    assert probe.activity() is None
+    assert (probe.counters(), probe.counters()) == (Counters(30, 30), Counters(30, 30))
+    probe.open_peak()
+    assert probe.counters() == Counters(30, 30)
 
 
 def test_every_reading_fails_at_a_rung_that_is_unreadable() -> None:

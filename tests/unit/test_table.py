@@ -9,7 +9,8 @@ import pytest
 
 from pytest_memreturn._record import Record
 from pytest_memreturn._sizes import KIB, MIB
-from pytest_memreturn.report.table import render_table, summary_line, unjudged_lines
+from pytest_memreturn.report.table import render_table, summary_line, unjudged_line
+from pytest_memreturn.report.tally import Tally
 
 HELD = Record(
     "tests/test_parse.py::test_parse",
@@ -154,13 +155,14 @@ def test_a_row_is_a_line() -> None:
 )
 def test_the_summary(records: Sequence[Record], line: str) -> None:
     """How many were judged and with what result; retained bytes are of those that retained."""
-    assert summary_line(records) == line
+    assert summary_line(Tally.of(records)) == line
 
 
 def test_what_could_not_be_judged_is_listed_with_its_reason() -> None:
     """A test that failed or skipped by itself is no reading that could not be had."""
     unnamed = Record("t", "unjudged", "collect", label="block 1")
-    assert list(unjudged_lines([*RECORDS, unnamed])) == [
+    lines = [unjudged_line(one) for one in [*RECORDS, unnamed]]
+    assert [line for line in lines if line is not None] == [
         "UNJUDGED tests/test_x.py::test_gone - cannot read: Permission denied",
         "UNJUDGED t [block 1] - no reason known",
     ]
