@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_memreturn._settings import Source
     from pytest_memreturn.report.files import ReportTarget
@@ -34,8 +33,7 @@ _INI = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Setting:
+class _Setting(NamedTuple):
     """A setting of the run: its keyword, its flags, and the name it has on both levels."""
 
     keyword: str
@@ -112,6 +110,41 @@ def declare(parser: pytest.Parser) -> None:
     )
     for name, kind, description in _INI:
         parser.addini(name, description, type=kind, default=None)  # type: ignore[arg-type]
+
+
+def are_given(config: pytest.Config) -> bool:
+    """Whether the command line or the ini file says anything of this plugin."""
+    destinations = ("memreturn_report", *(setting.destination for setting in _SETTINGS))
+    on_command_line = any(config.getoption(name) is not None for name in destinations)
+    return on_command_line or any(_ini(config, name) is not None for name, _, _ in _INI)
+
+
+def any_asks(items: Sequence[pytest.Item]) -> bool:
+    """Whether any test is marked, or asks for the fixture that judges blocks."""
+    marked_above: dict[object, bool] = {}
+
+    def has_ours(marks: Iterable[pytest.Mark]) -> bool:
+        return any(mark.name == MARK for mark in marks)
+
+    for item in items:
+        # Hundreds of tests have their parents in common, so those are asked once.
+        if item.parent not in marked_above:
+            marked_above[item.parent] = any(
+                has_ours(node.own_markers) for node in item.listchain()[:-1]
+            )
+        if marked_above[item.parent] or has_ours(item.own_markers) or may_open_blocks(item):
+            return True
+    return False
+
+
+def may_open_blocks(item: pytest.Item) -> bool:
+    """Whether the test, or a fixture it names, asks for the fixture that judges blocks."""
+    return "memreturn" in getattr(item, "fixturenames", ())
+
+
+def may_have_workers(config: pytest.Config) -> bool:
+    """Whether pytest-xdist runs the tests elsewhere, so that nobody here sees their marks."""
+    return bool(config.getoption("dist", "no") != "no")
 
 
 def run_sources(config: pytest.Config) -> list[Source]:

@@ -52,10 +52,7 @@ class Session:
         Loading them takes as long as a small test, and belongs to none. Raises
         `pytest.UsageError` for what a hook gives and that can't be used.
         """
-        judges = self._settings.enabled.value or any(
-            item.get_closest_marker(_options.MARK) is not None or _may_open_blocks(item)
-            for item in items
-        )
+        judges = self._settings.enabled.value or _options.any_asks(items)
         if judges and self._settings.mode.value != "off":
             try:
                 self.instruments()
@@ -81,7 +78,7 @@ class Session:
         """`settings_for`, where a wrong mark fails the phase, with no more than its message."""
         try:
             settings = self.settings_for(item)
-            if self._problem is None or (settings is None and not _may_open_blocks(item)):
+            if self._problem is None or (settings is None and not _options.may_open_blocks(item)):
                 return settings
             problem = self._problem
         except InvalidSettingError as error:
@@ -166,6 +163,11 @@ class Session:
         finally:
             self._open_windows.extend(windows)
 
+    def fixture_ended(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        """Expect garbage where a fixture has ended that outlived the tests before."""
+        if fixturedef.scope != "function" and self._instruments is not None:
+            self._instruments[1].ground.doubt()
+
     def instruments(self) -> Instruments:
         """What this process measures with, and what hooks have added to it."""
         from pytest_memreturn._additions import with_additions
@@ -193,11 +195,6 @@ class Session:
             return []
         width = min(self._terminal_columns, _MOST_MESSAGE_COLUMNS)
         return render_message(record, width=width, verbosity=self._config.get_verbosity())
-
-
-def _may_open_blocks(item: pytest.Item) -> bool:
-    """Whether the test, or a fixture it names, asks for the fixture that judges blocks."""
-    return "memreturn" in getattr(item, "fixturenames", ())
 
 
 def _warn(item: pytest.Item, message: str) -> None:

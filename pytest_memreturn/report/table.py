@@ -34,9 +34,9 @@ def render_table(records: Iterable[Record], width: int) -> Iterator[Row]:
 
     A test's name is cut at its front where `width` columns are too few: its end tells more.
     """
-    judged, rest = [], []
-    for one in records:
-        (rest if one.verdict == "unjudged" else judged).append(one)
+    found = list(records)
+    judged = [one for one in found if one.verdict != "unjudged"]
+    rest = [one for one in found if one.verdict == "unjudged"]
     judged.sort(key=lambda one: -(one.retained_bytes or 0))
     rows = [_HEADINGS, *(_cells(one) for one in (*judged, *rest))]
     verdicts = [None, *(one.verdict for one in (*judged, *rest))]
