@@ -126,6 +126,12 @@ class Ground:
             for name, size in _live_bytes(pulse).items()
         }
 
+    def sinks_to(self, footprint_bytes: int) -> None:
+        """Take note of a footprint that was read by itself."""
+        for low_water in (self._since_collection, self._since_young):
+            if low_water is not None:
+                low_water.footprint_bytes = min(low_water.footprint_bytes, footprint_bytes)
+
     def was_laid_out(self, layout: Capture, pulse: Pulse) -> None:
         """Keep a layout, with the pulse that was read just before it."""
         self._layout, self._at_layout = layout, pulse

@@ -70,6 +70,7 @@ class Measurement:
             allowed_origin=self.allowance.origin,
             reserve_bytes=self.allowance.reserve_bytes,
             hidden_bytes=self.hidden_bytes,
+            drift_bytes=self.before.drift_bytes if self.before else 0,
             excluded=self.excluded,
             settled_seconds=self.settled_seconds,
             peak_growth_bytes=self.peak_growth_bytes,

@@ -99,6 +99,8 @@ class Record:
     accounts were not needed: for most windows that returned their memory.
     `hidden_bytes` is the part of what was retained that the footprint does not show, since it
     grew into memory that was resident and free before. `excluded` is not part of it.
+    `drift_bytes` is how far the footprint had moved before the window since the layout was read
+    from which the ledger starts, which may be that of an earlier window.
     `settled_seconds` is how long the figure went on falling by itself after the window.
     """
 
@@ -115,6 +117,7 @@ class Record:
     allowed_origin: str | None = None
     reserve_bytes: int = 0
     hidden_bytes: int = 0
+    drift_bytes: int = 0
     excluded: tuple[Exclusion, ...] = ()
     settled_seconds: float = 0.0
     peak_growth_bytes: int | None = None

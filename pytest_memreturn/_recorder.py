@@ -97,6 +97,7 @@ class Recorder:
         finally:
             peak = self._memory.close_peak(self._peak_token)
         peak_growth = max(0, peak.rss_bytes - self._counters.rss_bytes)
+        self._instruments.ground.sinks_to(at_end.footprint_bytes)
         outside = self._outside(peak_growth_bytes=peak_growth)
         # What lives outside is in no RSS, and was there together with the rest at the end.
         grown = at_end.footprint_bytes + outside.footprint_bytes - self._counters.footprint_bytes

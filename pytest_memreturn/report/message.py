@@ -132,6 +132,9 @@ def _figures(record: Record, found: Explanation) -> Iterator[tuple[str, str]]:
         )
     for grown in found.allocators:
         yield "statistics", _allocator(grown)
+    if record.drift_bytes:
+        drift = format_size(record.drift_bytes, sign=True)
+        yield "drift", f"{drift} before the test, since the layout that the accounts start from"
     yield "exact", f"{record.retained_bytes:,} bytes kept, {record.allowed_bytes:,} allowed"
 
 

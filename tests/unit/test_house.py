@@ -155,6 +155,7 @@ PURE = (
     "_allowance",
     "_verdict",
     "_record",
+    "_ground",
     "_measurement",
     "_window",
 )

@@ -38,6 +38,7 @@ RETAINED = Record(
     allowed_origin="default",
     reserve_bytes=3,
     hidden_bytes=4,
+    drift_bytes=-5,
     excluded=(Exclusion("server", "session", -6),),
     settled_seconds=0.5,
     peak_growth_bytes=20,

@@ -1,0 +1,88 @@
+"""Records that wait outside the process's memory for the end of the run."""
+
+from __future__ import annotations
+
+import errno
+import io
+import tempfile
+from collections.abc import Callable
+
+import pytest
+
+from pytest_memreturn._record import Record
+from pytest_memreturn.report.store import RecordStore
+
+RECORDS = [
+    Record(f"tests/größe.py::test_{number}", "returned", "collect", retained_bytes=number)
+    for number in range(5)
+]
+
+
+def test_records_come_back_in_their_order() -> None:
+    """As often as they are asked for, and with those that came meanwhile."""
+    store = RecordStore()
+    assert list(store) == []
+    for one in RECORDS[:3]:
+        store.add(one)
+    assert list(store) == RECORDS[:3]
+    for one in RECORDS[3:]:
+        store.add(one)
+    assert list(store) == list(store) == RECORDS
+
+
+def test_a_name_that_is_no_text_comes_back() -> None:
+    """File names may have bytes that are none."""
+    record = Record("tests/\udcff.py::test_x", "unjudged", "trim")
+    store = RecordStore()
+    store.add(record)
+    assert list(store) == [record]
+
+
+def full(_line: bytes) -> int:
+    """No space is left."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def nearly_full(line: bytes) -> int:
+    """There is space for half of it."""
+    return len(line) // 2
+
+
+@pytest.mark.parametrize("write", [full, nearly_full])
+@pytest.mark.parametrize("fit", [0, 2])
+def test_what_the_disk_does_not_take_stays_in_memory(
+    fit: int, write: Callable[[bytes], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost, and nothing comes back twice."""
+
+    class Disk(io.FileIO):
+        lines = 0
+
+        def write(self, line: bytes) -> int:  # type: ignore[override]
+            self.lines += 1
+            if self.lines > fit:
+                written = write(line)
+                return super().write(line[:written])
+            return super().write(line)
+
+    with tempfile.NamedTemporaryFile() as file:
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Disk(file.name, "r+"))
+        store = RecordStore()
+        for one in RECORDS:
+            store.add(one)
+        assert list(store) == RECORDS
+
+
+def test_without_a_folder_for_temporary_files_records_stay_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A container may have none that can be written to."""
+
+    def nowhere(**_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
+    store = RecordStore()
+    for one in RECORDS:
+        store.add(one)
+    assert list(store) == RECORDS
