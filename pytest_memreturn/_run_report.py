@@ -84,6 +84,11 @@ class RunReport:
             terminal.line(line, red=True)
         terminal.line(summary_line(self._tally))
 
+    def close(self) -> None:
+        """Let go of the records."""
+        if self._store is not None:
+            self._store.close()
+
     def _records(self) -> Iterable[Record]:
         return self._store or ()
 

@@ -127,3 +127,7 @@ class _Judging:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the table."""
         self._report.write_summary(terminalreporter)
+
+    def pytest_unconfigure(self) -> None:
+        """Nothing is left to report."""
+        self._report.close()

@@ -31,6 +31,11 @@ class RecordStore:
         if self._in_memory or not self._write(line):
             self._in_memory.append(line)
 
+    def close(self) -> None:
+        """Let go of the file, and of every record with it."""
+        if self._file is not None:
+            self._file.close()
+
     def __iter__(self) -> Iterator[Record]:
         """Every record, in the order in which they came."""
         for line in self._lines():

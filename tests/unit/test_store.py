@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -18,9 +19,15 @@ RECORDS = [
 ]
 
 
-def test_records_come_back_in_their_order() -> None:
+@pytest.fixture
+def store() -> Iterator[RecordStore]:
+    """A store that lets go of its file in the end."""
+    with contextlib.closing(RecordStore()) as store:
+        yield store
+
+
+def test_records_come_back_in_their_order(store: RecordStore) -> None:
     """As often as they are asked for, and with those that came meanwhile."""
-    store = RecordStore()
     assert list(store) == []
     for one in RECORDS[:3]:
         store.add(one)
@@ -30,10 +37,9 @@ def test_records_come_back_in_their_order() -> None:
     assert list(store) == list(store) == RECORDS
 
 
-def test_a_name_that_is_no_text_comes_back() -> None:
+def test_a_name_that_is_no_text_comes_back(store: RecordStore) -> None:
     """File names may have bytes that are none."""
     record = Record("tests/\udcff.py::test_x", "unjudged", "trim")
-    store = RecordStore()
     store.add(record)
     assert list(store) == [record]
 
@@ -51,7 +57,10 @@ def nearly_full(line: bytes) -> int:
 @pytest.mark.parametrize("write", [full, nearly_full])
 @pytest.mark.parametrize("fit", [0, 2])
 def test_what_the_disk_does_not_take_stays_in_memory(
-    fit: int, write: Callable[[bytes], int], monkeypatch: pytest.MonkeyPatch
+    fit: int,
+    write: Callable[[bytes], int],
+    store: RecordStore,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is lost, and nothing comes back twice."""
 
@@ -67,14 +76,13 @@ def test_what_the_disk_does_not_take_stays_in_memory(
 
     with tempfile.NamedTemporaryFile() as file:
         monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Disk(file.name, "r+"))
-        store = RecordStore()
         for one in RECORDS:
             store.add(one)
         assert list(store) == RECORDS
 
 
 def test_without_a_folder_for_temporary_files_records_stay_in_memory(
-    monkeypatch: pytest.MonkeyPatch,
+    store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container may have none that can be written to."""
 
@@ -82,7 +90,6 @@ def test_without_a_folder_for_temporary_files_records_stay_in_memory(
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
-    store = RecordStore()
     for one in RECORDS:
         store.add(one)
     assert list(store) == RECORDS
