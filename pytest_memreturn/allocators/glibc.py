@@ -102,12 +102,12 @@ def parse_arenas(text: bytes) -> Arenas:
         count += 1
         held += int(system[1])
         # A thread that allocates meanwhile can make the parts of a heap disagree.
-        in_heap = max(0, int(system[1]) - int(rest[1]) - int(fast[1]))
+        in_heap = max(0, int(system[1]) - int(rest[1]) - fast_bytes)
         live += in_heap
         if heap[1] == b"0":  # the main arena, whose top a trim does hand back
             continue
         thread_live += in_heap
-        binned = sum(int(total) for total in _BIN_TOTAL.findall(heap[2])) - int(fast[1])
+        binned = sum(int(total) for total in _BIN_TOTAL.findall(heap[2])) - fast_bytes
         thread_tops += max(0, int(rest[1]) - binned)
     mapped = _MAPPED_SIZE.search(text)
     return Arenas(count, held, live, int(mapped[1]) if mapped else 0, thread_live, thread_tops)
