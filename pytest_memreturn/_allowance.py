@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._sizes import KIB, format_size
+from pytest_memreturn._sizes import KIB, MIB, format_size
 
 if TYPE_CHECKING:
     from pytest_memreturn._settings import Limits
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 # floor: zero means exactly zero.
 SHARE_FLOOR_BYTES = 64 * KIB
 
-# pytest keeps 3 KB of reports for every test. At these sizes a process in which nothing else
-# grows collects once in 180 tests, and reads its layout once in 90.
-_MOST_GARBAGE_BYTES = 512 * KIB
+# pytest keeps 3 KB of reports for every test, so that a process in which nothing else grows
+# collects once in 350 tests, and reads its layout once in 90. The tests of attrs, which make
+# classes, and with them cycles, grow by 20 MiB together: half as much garbage would cost them a
+# fifth of their time.
+_MOST_GARBAGE_BYTES = 1 * MIB
 _MOST_DRIFT_BYTES = 256 * KIB
 _MOST_YOUNG_GARBAGE_BYTES = 64 * KIB
-_GARBAGE_SHARE, _DRIFT_SHARE, _YOUNG_SHARE = 4, 8, 32
+_GARBAGE_SHARE, _DRIFT_SHARE, _YOUNG_SHARE = 2, 8, 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,10 @@ def stand_level(instruments: Instruments, tolerated: Tolerated) -> tuple[Pulse, 
         young_bytes = 0
     old_bytes = ground.garbage_bytes(pulse)
     if old_bytes is None or old_bytes >= tolerated.garbage_bytes:
-        releaser.collect()
+        if tolerated.garbage_bytes:
+            releaser.collect_once()
+        else:
+            releaser.collect()
         releaser.trim()
         pulse = instruments.pulse()
         ground.was_collected(pulse)

@@ -25,6 +25,11 @@ def collect() -> None:
             return
 
 
+def collect_once() -> None:
+    """Collect garbage in one pass: what is left is what finalizers have made in it."""
+    _GC_COLLECT()
+
+
 def collect_young() -> None:
     """Collect what no full collection has seen yet: a matter of microseconds."""
     _GC_COLLECT(1)
@@ -56,6 +61,7 @@ class Releaser:
     """
 
     collect: Callable[[], None] = collect
+    collect_once: Callable[[], None] = collect_once
     collect_young: Callable[[], None] = collect_young
     full_collections: Callable[[], int] = full_collections
     trims: Mapping[str, Callable[[], None]] = field(default_factory=dict)

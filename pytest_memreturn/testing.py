@@ -169,6 +169,7 @@ class ScriptedProbe:
             outside=self,
             releaser=Releaser(
                 collect=lambda: self._climb_to("collect"),
+                collect_once=lambda: self._climb_to("collect"),
                 collect_young=lambda: None,
                 trims={"malloc": lambda: self._climb_to("trim")},
             ),

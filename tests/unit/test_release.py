@@ -114,7 +114,11 @@ def test_an_allocator_that_fails_is_named() -> None:
 def test_by_default_only_the_collector_is_asked() -> None:
     """Which allocators there are, the one who makes it must say."""
     assert Releaser() == Releaser(
-        _release.collect, _release.collect_young, _release.full_collections, {}
+        _release.collect,
+        _release.collect_once,
+        _release.collect_young,
+        _release.full_collections,
+        {},
     )
     assert Releaser().trim_measured(lambda: 0) == {}
 
