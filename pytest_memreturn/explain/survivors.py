@@ -51,6 +51,10 @@ def _own_references() -> int:
 _OWN_REFERENCES = _own_references()
 
 
+# Free-threaded builds keep no generations: asked for one, 3.13 gives all objects each time.
+_HAS_GENERATIONS = not sysconfig.get_config_var("Py_GIL_DISABLED")
+
+
 def _own_references() -> int:
     """What asking for the count of references adds to it: the name, and maybe the argument.
 
