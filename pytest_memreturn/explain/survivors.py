@@ -51,22 +51,6 @@ def _own_references() -> int:
 _OWN_REFERENCES = _own_references()
 
 
-# Free-threaded builds keep no generations: asked for one, 3.13 gives all objects each time.
-_HAS_GENERATIONS = not sysconfig.get_config_var("Py_GIL_DISABLED")
-
-
-def _own_references() -> int:
-    """What asking for the count of references adds to it: the name, and maybe the argument.
-
-    CPython 3.14 lends the reference of a local name, where older ones make another.
-    """
-    other = object()
-    return sys.getrefcount(other)
-
-
-_OWN_REFERENCES = _own_references()
-
-
 def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
     """Every object that lies, or has its buffer, in memory that was not resident before.
 
@@ -257,17 +241,7 @@ def _has_buffer_in(grown: AddressSet, candidate: object, size_bytes: int) -> boo
         return False
     words = fixed_bytes // 8
     fields = struct.unpack(f"{words}Q", ctypes.string_at(id(candidate), words * 8))
-    # Behind what every object begins with, a numpy array has the address of its data; what it
-    # keeps of its shape is another block, small and far from them.
-    pointers = fields[_HEADER_WORDS:]
-    if _is_numpy_array(type(candidate)):
-        pointers = pointers[:1]
-    return any(grown.holds(word, size_bytes - fixed_bytes) for word in pointers)
-
-
-def _is_numpy_array(found: type) -> bool:
-    numpy_array = getattr(sys.modules.get("numpy"), "ndarray", None)
-    return any(one is numpy_array for one in _of_type(found, "__mro__"))
+    return any(grown.holds(word, size_bytes - fixed_bytes) for word in fields[_HEADER_WORDS:])
 
 
 def _type_name(found: type) -> str:
