@@ -21,23 +21,25 @@ SHARE_FLOOR_BYTES = 64 * KIB
 # fifth of their time.
 _MOST_GARBAGE_BYTES = 1 * MIB
 _MOST_DRIFT_BYTES = 256 * KIB
+_MOST_FREE_BYTES = 128 * KIB
 _MOST_YOUNG_GARBAGE_BYTES = 64 * KIB
-_GARBAGE_SHARE, _DRIFT_SHARE, _YOUNG_SHARE = 2, 8, 32
+_GARBAGE_SHARE, _DRIFT_SHARE, _FREE_SHARE, _YOUNG_SHARE = 2, 8, 16, 32
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerated:
     """What need not be looked at anew before a window, in bytes; with 0 everything is.
 
-    `garbage_bytes`: so much may be garbage, or free and still held; a window that gives it back
-    keeps as much unseen. `young_garbage_bytes` of it may be among objects that have not been
-    looked at since they were made. `drift_bytes`: so much may have moved since the layout was
+    `garbage_bytes`: so much may be garbage; a window that gives it back keeps as much unseen.
+    `young_garbage_bytes` of it may be among objects that have not been looked at since they were
+    made. `free_bytes`: so much may be free and still held by allocators. `drift_bytes`: so much may have moved since the layout was
     read, from which a ledger starts; it is among what the ledger leaves unexplained.
     """
 
     garbage_bytes: int = 0
     drift_bytes: int = 0
     young_garbage_bytes: int = 0
+    free_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def tolerated(limits: Limits) -> Tolerated:
         min(may_stay // _GARBAGE_SHARE, _MOST_GARBAGE_BYTES),
         min(may_stay // _DRIFT_SHARE, _MOST_DRIFT_BYTES),
         min(may_stay // _YOUNG_SHARE, _MOST_YOUNG_GARBAGE_BYTES),
+        min(may_stay // _FREE_SHARE, _MOST_FREE_BYTES),
     )
 
 

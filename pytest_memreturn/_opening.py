@@ -56,7 +56,7 @@ def stand_level(instruments: Instruments, tolerated: Tolerated) -> tuple[Pulse, 
         ground.was_collected(pulse)
         ground.was_trimmed(pulse)
         return pulse, LeftGarbage()
-    if ground.free_bytes(pulse) >= tolerated.garbage_bytes:
+    if ground.free_bytes(pulse) >= tolerated.free_bytes:
         releaser.trim()
         pulse = instruments.pulse()
         ground.was_trimmed(pulse)
