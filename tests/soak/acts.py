@@ -33,10 +33,6 @@ Act: TypeAlias = Callable[[Random], list[Body]]
 
 ACTS: list[Act] = []
 
-# Such a block of malloc's always has a mapping of its own, so that none of it comes to lie in
-# room that was resident before: that would count as retained, whatever goes back elsewhere.
-SWAPPED_BYTES = 34 * MIB
-
 
 def act(one: Act) -> Act:
     """Add a function to the acts."""
@@ -251,7 +247,7 @@ class Swap:
     def before(self, rng: Random) -> None:
         """Make the older cache."""
         del rng
-        self._free.append(self._old(SWAPPED_BYTES))
+        self._free.append(self._old(8 * MIB))
 
     def work(self, rng: Random) -> None:
         """Free it, and keep as much of another kind."""
@@ -264,19 +260,23 @@ def swapped_caches(rng: Random) -> list[Body]:
     """Nothing has grown and the layout is another: the cause of the leak must be right."""
 
     def old_native(size: int) -> Callable[[], object]:
-        address = native_block(size)
+        # More than malloc ever serves from its heap goes back to the kernel at once.
+        address = native_block(4 * size + MIB)
         return lambda: libc.free(address)
 
     def old_mapped(size: int) -> Callable[[], object]:
         return mapping(size).close
 
     def new_mapped(_: Random) -> None:
-        keep(mapping(SWAPPED_BYTES).close)
+        keep(mapping(8 * MIB).close)
 
-    def new_buffer(_: Random) -> None:
-        hold(written(SWAPPED_BYTES))
+    def new_buffers(_: Random) -> None:
+        hold(*(written(20_000) for _ in range(8 * MIB // 20_000)))
 
-    swap = Swap(rng.choice([old_native, old_mapped]), rng.choice([new_mapped, new_buffer]))
+    def new_objects(_: Random) -> None:
+        hold(small_objects(7 * MIB))
+
+    swap = Swap(rng.choice([old_native, old_mapped]), rng.choice([new_mapped, new_buffers, new_objects]))
     return [returned("swaps-caches", swap.work, before=swap.before), any_leak(rng)]
 
 
@@ -357,9 +357,7 @@ def nearly(rng: Random) -> list[Body]:
     """Garbage of one test, a second that keeps nearly what it may, then one that keeps more."""
     return [
         returned("leaves-garbage", lambda r: leave_cycles(r.randrange(100, 1_000) * KIB)),
-        returned(
-            "keeps-nearly-all-it-may", lambda r: hold(written(r.randrange(1_000, 1_700) * KIB))
-        ),
+        returned("keeps-nearly-all-it-may", lambda r: hold(written(r.randrange(1_000, 1_700) * KIB))),
         any_leak(rng),
     ]
 
@@ -373,9 +371,7 @@ def gives_back_more(rng: Random) -> list[Body]:
         kept.clear()
 
     return [
-        returned(
-            "gives-back", give, before=lambda r: kept.append(written(r.randrange(33, 50) * MIB))
-        ),
+        returned("gives-back", give, before=lambda r: kept.append(written(r.randrange(33, 50) * MIB))),
         any_leak(rng),
     ]
 

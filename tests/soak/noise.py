@@ -1,4 +1,4 @@
-"""Disturbances that no verdict may depend on."""
+"""Disturbances that no verdict may depend on: of the machine, of the interpreter, of the process."""
 
 from __future__ import annotations
 
@@ -41,11 +41,8 @@ THREADS = 64
 # what a clean test must be able to bear.
 MOST_PER_THREAD_BYTES = 16 * KIB
 
-# 100 MiB of tables, in objects few enough that a census of them all does not take minutes.
-TABLES, TABLE_BYTES = 20_000, 5 * KIB
-
-# What the tracer follows line by line, as one that measures coverage follows what it is told to.
-TRACED = str(Path(__file__).parent)
+# With a key and a value each, 100 MiB of tables.
+TRACED_LINES = 700_000
 
 
 def variables(noise: tuple[str, ...]) -> dict[str, str]:
@@ -57,20 +54,12 @@ def variables(noise: tuple[str, ...]) -> dict[str, str]:
 def around(noise: tuple[str, ...]) -> Iterator[None]:
     """What the noise does to the machine, undone whatever happens."""
     with contextlib.ExitStack() as stack:
-        # A signal that ended this process at once would leave the machine changed, and the
-        # processes that were started here running.
-        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _exit))
         if "thp" in noise:
             stack.enter_context(_huge_pages_always())
         if "cpu" in noise:
             for _ in range(os.cpu_count() or 1):
                 stack.callback(_end, _burner())
         yield
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    del frame
-    raise SystemExit(128 + number)
 
 
 def _burner() -> subprocess.Popen[bytes]:
@@ -85,11 +74,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 @contextlib.contextmanager
 def _huge_pages_always() -> Iterator[None]:
     was = HUGE_PAGES.read_text("ascii").partition("[")[2].partition("]")[0]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        raise SystemExit(128 + number)
+
+    # A signal that ended this process at once would leave the machine changed.
+    old = signal.signal(signal.SIGTERM, end)
     HUGE_PAGES.write_text("always", "ascii")
     try:
         yield
     finally:
         HUGE_PAGES.write_text(was, "ascii")
+        signal.signal(signal.SIGTERM, old)
 
 
 class Inside:
@@ -100,7 +97,6 @@ class Inside:
         self._noise = noise.split(",")
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._tables: list[bytes] = []
         self._traced: dict[tuple[str, int], int] = {}
 
     def __enter__(self) -> None:
@@ -113,7 +109,7 @@ class Inside:
             # Until each has been at its most, its arena may still grow.
             time.sleep(2)
         if "tracer" in self._noise:
-            self._tables += [b"x" * TABLE_BYTES for _ in range(TABLES)]
+            self._traced |= {(f"module-{n}", n): n + 2**32 for n in range(TRACED_LINES)}
             sys.settrace(self._trace)
 
     def __exit__(
@@ -140,8 +136,6 @@ class Inside:
 
     def _trace(self, frame: FrameType, event: str, argument: object) -> Any:  # noqa: ANN401
         del event, argument
-        if not frame.f_code.co_filename.startswith(TRACED):
-            return None
         key = frame.f_code.co_filename, frame.f_lineno
         self._traced[key] = self._traced.get(key, 0) + 1
         return self._trace

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from soak.the_round import run_step
 
 
-def test_step(run_step: Callable[[], None]) -> None:
+def test_step(prepared: object) -> None:
     """A step of the plan."""
-    run_step()
+    run_step(prepared)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -70,15 +71,17 @@ def module_with_a_cycle(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def run_step(step: Step) -> Iterator[Callable[[], None]]:
-    """What a step does inside its window; before and after it, what belongs there."""
+def prepared(step: Step) -> Iterator[Step]:
+    """A step with what comes before and after its window."""
     give_back()
     if step.body.before is not None:
         step.body.before(step.rng("before"))
-
-    def run() -> None:
-        step.body.work(step.rng("work"))
-
-    yield run
+    yield step
     if step.body.after is not None:
         step.body.after(step.rng("after"))
+
+
+def run_step(prepared: Step) -> None:
+    """What every test of the round does."""
+    with warnings.catch_warnings():
+        prepared.body.work(prepared.rng("work"))
