@@ -21,6 +21,8 @@ from .kept import give_back, hold, keep
 from .memory import (
     KIB,
     MIB,
+    address_space_bytes,
+    chain,
     free_blocks,
     libc,
     mapping,
@@ -199,22 +201,27 @@ def memfd(rng: Random, size: int) -> None:
     keep(file.close)
 
 
-def give_all_back(rng: Random) -> None:
-    """Leave no arena with room for what is meant to take new ones."""
+def fill_old_arenas(rng: Random) -> None:
+    """Leave no room in arenas for what is meant to take new ones."""
     del rng
     give_back(down_to=0)
     gc.collect()
+    filling: object = None
+    before = address_space_bytes()
+    while address_space_bytes() < before + MIB:
+        filling = chain(32 * KIB, filling)
+    hold(filling)
 
 
-# Up to two arenas of free room are let pass over the default, and what is still in the way of new
-# ones is not known. The list is malloc's, which may keep what it was before it grew: a trim, then.
+# Up to two arenas of free room are let pass over the default. Judged at the gate `trim`, since
+# malloc may keep what the list was before it grew.
 @leaks(
     "pinned-python",
     in_malloc=("pinned-malloc",),
-    near=(16 * MIB, 20 * MIB),
-    far=(24 * MIB, 40 * MIB),
+    near=(8 * MIB, 10 * MIB),
+    far=(16 * MIB, 24 * MIB),
     gates=(True,),
-    before=give_all_back,
+    before=fill_old_arenas,
 )
 def pinned_objects(rng: Random, size: int) -> None:
     """A few of many small objects: about one in each page, so that no allocator can return it."""

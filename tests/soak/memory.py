@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from pathlib import Path
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -41,6 +42,13 @@ def small_objects(size_bytes: int) -> list[tuple[float]]:
     return [(number + 0.5,) for number in range(size_bytes // 72)]
 
 
+def chain(size_bytes: int, onto: object = None) -> object:
+    """As many tuples of 56 bytes with a number of 24, each of which holds the one before it."""
+    for number in range(size_bytes // 96):
+        onto = (onto, number + 0.5)
+    return onto
+
+
 def native_block(size_bytes: int) -> int:
     """One block of malloc's that no Python object owns."""
     address = libc.malloc(size_bytes)
@@ -60,6 +68,11 @@ def free_blocks(blocks: ctypes.Array[ctypes.c_void_p]) -> None:
     """Hand them back to malloc."""
     for block in blocks:
         libc.free(block)
+
+
+def address_space_bytes() -> int:
+    """What this process has mapped."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * PAGE
 
 
 def mapping(size_bytes: int) -> mmap.mmap:
