@@ -135,6 +135,15 @@ def free_threaded(session: nox.Session) -> None:
     run_suite(session, "tests/unit", "tests/property", "tests/real/test_free_threaded.py")
 
 
+@nox.session(python=PYTHONS[0])
+def soak(session: nox.Session) -> None:
+    """Judge thousands of tests whose verdicts are known, or with `-- --short` some hundreds."""
+    session.install(".", "--group", "test")
+    # The folder of the package `soak`, in which the checkout's package is not to be found.
+    session.chdir("tests")
+    session.run("python", "-m", "soak", *session.posargs)
+
+
 def run_suite(session: nox.Session, *options: str) -> None:
     """Run pytest by its script: `python -m pytest` would put the checkout before the wheel."""
     # -P, because what a script sees is asked for, and `-c` alone would look in the checkout first.

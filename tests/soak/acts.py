@@ -357,7 +357,9 @@ def nearly(rng: Random) -> list[Body]:
     """Garbage of one test, a second that keeps nearly what it may, then one that keeps more."""
     return [
         returned("leaves-garbage", lambda r: leave_cycles(r.randrange(100, 1_000) * KIB)),
-        returned("keeps-nearly-all-it-may", lambda r: hold(written(r.randrange(1_000, 1_700) * KIB))),
+        returned(
+            "keeps-nearly-all-it-may", lambda r: hold(written(r.randrange(1_000, 1_700) * KIB))
+        ),
         any_leak(rng),
     ]
 
@@ -371,7 +373,9 @@ def gives_back_more(rng: Random) -> list[Body]:
         kept.clear()
 
     return [
-        returned("gives-back", give, before=lambda r: kept.append(written(r.randrange(33, 50) * MIB))),
+        returned(
+            "gives-back", give, before=lambda r: kept.append(written(r.randrange(33, 50) * MIB))
+        ),
         any_leak(rng),
     ]
 

@@ -39,7 +39,9 @@ def machine() -> str:
 
 def write_figures(noise: tuple[str, ...], tally: Tally) -> None:
     """Put the figures of one soak in the place of the last one with the same noise."""
-    rows = {row["noise"]: row for row in json.loads(DATA.read_text("utf-8"))} if DATA.exists() else {}
+    rows = (
+        {row["noise"]: row for row in json.loads(DATA.read_text("utf-8"))} if DATA.exists() else {}
+    )
     title = ", ".join(noise) or "none"
     rows[title] = {
         "noise": title,

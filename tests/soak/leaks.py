@@ -178,8 +178,7 @@ def child(rng: Random, size: int) -> None:
 def write_parts(file: BinaryIO, size: int) -> None:
     """Write so many bytes, without a buffer of that size that malloc would keep."""
     part = bytes(64 * KIB)
-    for _ in range(-(-size // len(part))):
-        file.write(part)
+    file.writelines(part for _ in range(-(-size // len(part))))
 
 
 @leaks("shared-memory")

@@ -1,4 +1,4 @@
-"""Disturbances that no verdict may depend on: of the machine, of the interpreter, of the process."""
+"""Disturbances that no verdict may depend on."""
 
 from __future__ import annotations
 

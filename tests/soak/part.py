@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from soak.the_round import run_step
+from collections.abc import Callable
 
 
-def test_step(prepared: object) -> None:
+def test_step(run_step: Callable[[], None]) -> None:
     """A step of the plan."""
-    run_step(prepared)
+    run_step()

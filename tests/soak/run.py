@@ -40,7 +40,7 @@ class Size:
 
 
 FULL = Size(rounds=5, clean=2_000, leaks=200)
-SHORT = Size(rounds=1, clean=600, leaks=80)
+SHORT = Size(rounds=1, clean=600, leaks=50)
 
 
 @dataclass
@@ -66,7 +66,10 @@ class Tally:
         """Count one test; what is wrong with its record, if anything is."""
         body = step.body
         if body.verdict is None:
-            own = record is None or (record["verdict"], record["own_outcome"]) == ("unjudged", "failed")
+            own = record is None or (record["verdict"], record["own_outcome"]) == (
+                "unjudged",
+                "failed",
+            )
             return None if own else "it failed by itself, yet there is a verdict"
         if body.verdict == "returned":
             self.clean += 1
@@ -95,13 +98,22 @@ def run_round(
     """The steps of one round, the records by name of the step, and how pytest ended."""
     parts = plan(seed, size.clean, size.leaks)
     for number in range(len(parts)):
-        (folder / f"test_part_{number:03}.py").write_text((HERE / "part.py").read_text("utf-8"), "utf-8")
+        (folder / f"test_part_{number:03}.py").write_text(
+            (HERE / "part.py").read_text("utf-8"), "utf-8"
+        )
     # An ini of its own: that of the checkout is about the project's own suite.
     (folder / "pytest.ini").write_text("[pytest]\n", "ascii")
     report = folder / "report.json"
     loaded = ["-p", "pytest_memreturn.plugin", "-p", "soak.the_round", "-p", "no:cacheprovider"]
     settings = [f"--soak-seed={seed}", f"--soak-clean={size.clean}", f"--soak-leaks={size.leaks}"]
-    command = [sys.executable, "-m", "pytest", *loaded, *settings, f"--soak-noise={','.join(noise)}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *loaded,
+        *settings,
+        f"--soak-noise={','.join(noise)}",
+    ]
     paths = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
@@ -133,7 +145,12 @@ def run_round(
 
 
 def judge_round(
-    tally: Tally, seed: str, steps: Sequence[Step], records: dict[str, Mapping[str, Any]], *, pymalloc: bool
+    tally: Tally,
+    seed: str,
+    steps: Sequence[Step],
+    records: dict[str, Mapping[str, Any]],
+    *,
+    pymalloc: bool,
 ) -> Iterator[str]:
     """Count every step; a paragraph for each wrong verdict."""
     for step in steps:
@@ -159,7 +176,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", help="of the first round; by default a new one")
     parser.add_argument("--noise", default="", help=f"any of {', '.join(KINDS)}, with commas")
     parser.add_argument("--keep", type=Path, help="where the reports of the rounds stay")
-    parser.add_argument("--write", action="store_true", help="put the figures where the docs have them")
+    parser.add_argument(
+        "--write", action="store_true", help="put the figures where the docs have them"
+    )
     parser.add_argument("options", nargs="*", help="for pytest, after --")
     found = parser.parse_args(arguments)
     found.noise = tuple(filter(None, found.noise.split(",")))
@@ -184,10 +203,14 @@ def main(arguments: Sequence[str]) -> int:
                 folder = options.keep / seed if options.keep else Path(name)
                 folder.mkdir(parents=True, exist_ok=True)
                 began = time.monotonic()
-                steps, records, status = run_round(seed, size, options.noise, options.options, folder)
+                steps, records, status = run_round(
+                    seed, size, options.noise, options.options, folder
+                )
                 seconds = time.monotonic() - began
                 lines = list(
-                    judge_round(tally, seed, steps, records, pymalloc="pymalloc-off" not in options.noise)
+                    judge_round(
+                        tally, seed, steps, records, pymalloc="pymalloc-off" not in options.noise
+                    )
                 )
                 print(*lines[:MOST_LINES], sep="\n")
                 if len(lines) > MOST_LINES:
@@ -201,7 +224,8 @@ def main(arguments: Sequence[str]) -> int:
             print(
                 f"round {seed}: {len(steps)} tests in {seconds:.0f} s, status {status};"
                 f" so far {tally.clean} clean, {tally.false} false,"
-                f" {tally.leaks} leaks, {tally.missed} missed, {tally.wrong_cause} with a wrong cause,"
+                f" {tally.leaks} leaks, {tally.missed} missed,"
+                f" {tally.wrong_cause} with a wrong cause,"
                 f" {tally.unjudged} unjudged",
                 flush=True,
             )

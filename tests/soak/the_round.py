@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -71,17 +70,15 @@ def module_with_a_cycle(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def prepared(step: Step) -> Iterator[Step]:
-    """A step with what comes before and after its window."""
+def run_step(step: Step) -> Iterator[Callable[[], None]]:
+    """What a step does inside its window; before and after it, what belongs there."""
     give_back()
     if step.body.before is not None:
         step.body.before(step.rng("before"))
-    yield step
+
+    def run() -> None:
+        step.body.work(step.rng("work"))
+
+    yield run
     if step.body.after is not None:
         step.body.after(step.rng("after"))
-
-
-def run_step(prepared: Step) -> None:
-    """What every test of the round does."""
-    with warnings.catch_warnings():
-        prepared.body.work(prepared.rng("work"))
