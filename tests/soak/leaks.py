@@ -91,7 +91,9 @@ def global_buffers(rng: Random, size: int) -> None:
     hold(*(written(each) for _ in range(-(-size // each))))
 
 
-@leaks("live-python")
+# Where small objects come from malloc, many lie in old holes among old objects, and the census,
+# which goes by addresses, cannot tell that they are new.
+@leaks("live-python", in_malloc=("live-python", "live-native"))
 def global_objects(rng: Random, size: int) -> None:
     """Small objects in a module global."""
     del rng

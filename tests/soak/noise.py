@@ -54,12 +54,20 @@ def variables(noise: tuple[str, ...]) -> dict[str, str]:
 def around(noise: tuple[str, ...]) -> Iterator[None]:
     """What the noise does to the machine, undone whatever happens."""
     with contextlib.ExitStack() as stack:
+        # A signal that ended this process at once would leave the machine changed, and the
+        # processes that were started here running.
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _exit))
         if "thp" in noise:
             stack.enter_context(_huge_pages_always())
         if "cpu" in noise:
             for _ in range(os.cpu_count() or 1):
                 stack.callback(_end, _burner())
         yield
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise SystemExit(128 + number)
 
 
 def _burner() -> subprocess.Popen[bytes]:
@@ -74,19 +82,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 @contextlib.contextmanager
 def _huge_pages_always() -> Iterator[None]:
     was = HUGE_PAGES.read_text("ascii").partition("[")[2].partition("]")[0]
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del frame
-        raise SystemExit(128 + number)
-
-    # A signal that ended this process at once would leave the machine changed.
-    old = signal.signal(signal.SIGTERM, end)
     HUGE_PAGES.write_text("always", "ascii")
     try:
         yield
     finally:
         HUGE_PAGES.write_text(was, "ascii")
-        signal.signal(signal.SIGTERM, old)
 
 
 class Inside:
