@@ -32,8 +32,9 @@ class Tolerated:
 
     `garbage_bytes`: so much may be garbage; a window that gives it back keeps as much unseen.
     `young_garbage_bytes` of it may be among objects that have not been looked at since they were
-    made. `free_bytes`: so much may be free and still held by allocators. `drift_bytes`: so much may have moved since the layout was
-    read, from which a ledger starts; it is among what the ledger leaves unexplained.
+    made. `free_bytes`: so much may be free and still held by allocators. `drift_bytes`: so much
+    may have moved since the layout was read, from which a ledger starts; it is among what the
+    ledger leaves unexplained.
     """
 
     garbage_bytes: int = 0
