@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 # Kinds that may hold objects.
 _KINDS: frozenset[MappingKind] = frozenset({"heap", "arena", "anonymous"})
 
-# Pages of 4 KiB are the smallest that any system with mappings has.
-_PAGE_BYTES = 4096
-
 
 def grown_ranges(
     before: Iterable[MappedRange], after: Iterable[MappedRange]
@@ -79,13 +76,11 @@ class AddressSet:
         return bool(self._starts)
 
     def holds(self, address: int, size_bytes: int) -> bool:
-        """Whether a block lies in one of them, by its first byte, its middle or its second page.
+        """Whether a block lies in one of them, by its first byte or by its middle.
 
-        The first page of a new block may be an old one, shared with the block below it. The middle
-        of a large one proves nothing: what is taken for its address may be a number of its owner's
-        that points elsewhere, and 20 MiB further there is always something new.
+        The first page of a new block may be an old one, shared with the block below it.
         """
-        return address in self or address + min(size_bytes // 2, _PAGE_BYTES) in self
+        return address in self or address + size_bytes // 2 in self
 
     def __contains__(self, address: int) -> bool:
         index = bisect_right(self._starts, address) - 1

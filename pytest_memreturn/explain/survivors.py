@@ -241,7 +241,17 @@ def _has_buffer_in(grown: AddressSet, candidate: object, size_bytes: int) -> boo
         return False
     words = fixed_bytes // 8
     fields = struct.unpack(f"{words}Q", ctypes.string_at(id(candidate), words * 8))
-    return any(grown.holds(word, size_bytes - fixed_bytes) for word in fields[_HEADER_WORDS:])
+    # Behind what every object begins with, a numpy array has the address of its data; what it
+    # keeps of its shape is another block, small and far from them.
+    pointers = fields[_HEADER_WORDS:]
+    if _is_numpy_array(type(candidate)):
+        pointers = pointers[:1]
+    return any(grown.holds(word, size_bytes - fixed_bytes) for word in pointers)
+
+
+def _is_numpy_array(found: type) -> bool:
+    numpy_array = getattr(sys.modules.get("numpy"), "ndarray", None)
+    return any(one is numpy_array for one in _of_type(found, "__mro__"))
 
 
 def _type_name(found: type) -> str:

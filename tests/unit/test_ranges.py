@@ -54,14 +54,6 @@ def test_a_mapping_that_holds_as_much_as_before_brings_nothing_new() -> None:
     assert (first.start, first.end) == (12, 30)
 
 
-def test_a_large_block_is_not_told_by_what_lies_far_behind_its_address() -> None:
-    """Any number in an array's fixed part may look like the address of its buffer."""
-    grown = AddressSet(heap((20_000, 90_000)))
-    assert not grown.holds(10_000, 40_000)
-    assert grown.holds(16_000, 40_000)
-    assert grown.holds(19_990, 30)
-
-
 @pytest.mark.parametrize("kind", ["stack", "file", "shared-memory", "special"])
 def test_only_memory_that_holds_objects_counts(kind: MappingKind) -> None:
     """No object lies on a stack or in a file."""

@@ -215,6 +215,18 @@ def test_an_old_object_of_a_new_class_is_old() -> None:
     assert not [one for one in found.types if one.type.endswith("Large")]
 
 
+def test_the_shape_of_an_array_says_nothing_of_where_its_data_are() -> None:
+    """An old array is not new for memory that came behind the small block with its shape."""
+    old = np.ones(100_000)
+    shape = struct.unpack("Q", ctypes.string_at(id(old) + 4 * 8, 8))[0]
+    assert ctypes.c_ssize_t.from_address(shape).value == 100_000
+    middle = shape + old.nbytes // 2
+    assert survivors_at([(middle - 64, middle + 64)], old).types == ()
+    middle = old.ctypes.data + old.nbytes // 2
+    [found] = survivors_at([(middle - 64, middle + 64)], old).types
+    assert found.type == "numpy.ndarray"
+
+
 def test_the_base_of_an_array_is_found() -> None:
     """An array of numpy that only shows memory tells gc nothing of whose it is."""
     view = np.arange(1000)[10:20]
