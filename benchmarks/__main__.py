@@ -53,15 +53,17 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="little of everything, to see that it works"
     )
+    parser.add_argument("--alone", action="store_true", help="without the peers, to be done sooner")
     parser.add_argument(
         "--against", type=Path, metavar="CHECKOUT", help="measure that one's package as well"
     )
     parser.add_argument("--sdists", type=Path, default=ROOT / ".sdists", help="where these lie")
     parser.add_argument("--output", type=Path, help="where to write the tables, besides here")
     asked = parser.parse_args()
-    plan = Plan(asked.quick, asked.against and asked.against.resolve(), asked.sdists.resolve())
+    against = asked.against and asked.against.resolve()
+    plan = Plan(asked.quick, asked.alone, against, asked.sdists.resolve())
     output = asked.output
-    if output is None and not asked.quick and asked.only is None:
+    if output is None and not (asked.quick or asked.alone or asked.only):
         # What is incomplete never takes the place of what is complete.
         output = RESULTS
 

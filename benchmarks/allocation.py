@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.pairs import in_turn, spread
 from benchmarks.plan import Plan
 from benchmarks.runs import Run, alarms, assert_passed
-from benchmarks.subjects import METHODS, NOTHING, PEERS, Work, marked
+from benchmarks.subjects import METHODS, NOTHING, Work, marked, peers
 from benchmarks.tables import Table, Target
 
 RATIO = Target(1.02)
@@ -36,7 +36,7 @@ def measure(plan: Plan) -> Iterator[Table]:
         "design: here as seldom as it can be told to.",
     )
     with plan.folder() as folder:
-        subjects = marked(plan.against)
+        subjects = marked(plan)
         work = Work(plan.pick(5, 1), body=OBJECTS)
         bare, *runs = in_turn(
             [partial(work.run, one, folder) for one in (NOTHING, *subjects)], plan.pick(15, 1)
@@ -52,11 +52,7 @@ def measure(plan: Plan) -> Iterator[Table]:
 
 def _peers(plan: Plan, table: Table, folder: Path) -> None:
     work = Work(1, body=OBJECTS)
-    for peer in PEERS:
-        reason = peer.why_left_out()
-        if reason is not None:
-            table.leave_out(peer.name, reason)
-            continue
+    for peer in peers(plan, table):
         subject = replace(peer, declaration=SELDOM) if peer.template is METHODS else peer
         runs = [partial(work.run, one, folder) for one in (NOTHING, subject)]
         bare, found = in_turn(runs, plan.pick(3, 1))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from benchmarks.pairs import percentile, spread
 from benchmarks.plan import Plan
-from benchmarks.runs import ROOT, Place
+from benchmarks.runs import ROOT, place
 from benchmarks.tables import Table
 
 
@@ -23,7 +23,7 @@ def measure(plan: Plan) -> Iterator[Table]:
     command = [sys.executable, str(ROOT / "benchmarks" / "readings.py")]
     command += ["each", str(plan.pick(400, 3))]
     with plan.folder() as folder:
-        environment = Place(folder).environment()
+        environment = place(folder).environment()
         ended = subprocess.run(
             command, env=environment, stdout=subprocess.PIPE, check=True, text=True
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.pairs import in_turn, percentile, spread
 from benchmarks.plan import Plan
 from benchmarks.runs import Run, alarms, assert_passed
-from benchmarks.subjects import NOTHING, PEERS, Subject, Work, marked
+from benchmarks.subjects import NOTHING, Subject, Work, marked, peers, why_missing
 from benchmarks.tables import Table, Target
 
 
@@ -34,7 +34,7 @@ PROCESSES = (
 
 def measure(plan: Plan) -> Iterator[Table]:
     """One table for each process."""
-    for process in PROCESSES:
+    for process in PROCESSES[:1] if plan.quick else PROCESSES:
         table = Table(
             f"Marked passing tests, {process.title}",
             (
@@ -51,6 +51,11 @@ def measure(plan: Plan) -> Iterator[Table]:
             "Each test: from before its set-up until after its tear-down, over all rounds. "
             "Once per run: what the process took longer outside the loop.",
         )
+        reason = why_missing(process.modules)
+        if reason is not None:
+            table.leave_out("all subjects", reason)
+            yield table
+            continue
         with plan.folder() as folder:
             _ours(plan, process, table, folder)
             _peers(plan, process, table, folder)
@@ -59,8 +64,8 @@ def measure(plan: Plan) -> Iterator[Table]:
 
 def _ours(plan: Plan, process: Process, table: Table, folder: Path) -> None:
     work = Work(plan.pick(process.tests, 20), modules=process.modules)
-    subjects = marked(plan.against)
-    bare, *runs = _rounds([NOTHING, *subjects], work, folder, plan.pick(9, 2))
+    subjects = marked(plan)
+    bare, *runs = _rounds([NOTHING, *subjects], work, folder, plan.pick(9, 1))
     assert_passed([*bare, *(run for of_one in runs for run in of_one)])
     title = f"{work.count:,} tests, "
     table.add(title + NOTHING.name, "", *_each(bare), "")
@@ -71,22 +76,17 @@ def _ours(plan: Plan, process: Process, table: Table, folder: Path) -> None:
 
 def _peers(plan: Plan, process: Process, table: Table, folder: Path) -> None:
     work = Work(plan.pick(process.tests_of_peers, 3), modules=process.modules)
-    peers = []
-    for peer in PEERS:
-        reason = peer.why_left_out()
-        if reason is None:
-            peers.append(peer)
-        else:
-            table.leave_out(peer.name, reason)
-    bare, *runs = _rounds([NOTHING, *peers], work, folder, plan.pick(3, 1))
-    for peer, found in zip(peers, runs, strict=True):
+    beside = peers(plan, table)
+    if not beside:
+        return
+    bare, *runs = _rounds([NOTHING, *beside], work, folder, plan.pick(3, 1))
+    for peer, found in zip(beside, runs, strict=True):
         title = f"{work.count:,} tests, {peer.name}{alarms(found)}"
         table.add(title, *_cells(found, bare)[1])
 
 
 def _rounds(subjects: list[Subject], work: Work, folder: Path, rounds: int) -> list[list[Run]]:
     runs = [partial(work.run, subject, folder) for subject in subjects]
-    runs[0]()  # fills file caches
     found = in_turn(runs, rounds)
     for subject, of_subject in zip(subjects, found, strict=True):
         for one in of_subject:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.pairs import in_turn, spread
 from benchmarks.plan import Plan
-from benchmarks.runs import PLUGIN, Place, Run, assert_passed
+from benchmarks.runs import PLUGIN, Run, assert_passed, place
 from benchmarks.subjects import NOTHING, Work
 from benchmarks.tables import Table, Target
 
@@ -32,10 +32,10 @@ def measure(plan: Plan) -> Iterator[Table]:
 
         def judged() -> Run:
             arguments = (*PLUGIN, "--memreturn", report, name)
-            return _passed(Place(folder), arguments, folder, counts)
+            return _passed(arguments, folder, counts)
 
         def bare() -> Run:
-            return _passed(Place(folder), (name,), folder, counts)
+            return _passed((name,), folder, counts)
 
         ours, without = in_turn((judged, bare), plan.pick(3, 1))
     for title, first in (("from before the first test", 0), (f"from the {early}th test on", 1)):
@@ -49,8 +49,8 @@ def measure(plan: Plan) -> Iterator[Table]:
     yield table
 
 
-def _passed(place: Place, arguments: tuple[str, ...], folder: Path, counts: tuple[int, ...]) -> Run:
-    run = place.pytest(arguments, folder, footprint_after=counts)
+def _passed(arguments: tuple[str, ...], folder: Path, counts: tuple[int, ...]) -> Run:
+    run = place(folder).pytest(arguments, folder, footprint_after=counts)
     assert len(run.footprint_bytes) == len(counts), f"{len(run.test_seconds)} tests ran"
     assert_passed([run])
     return run

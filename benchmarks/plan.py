@@ -14,6 +14,7 @@ class Plan:
     """What the command line asked for."""
 
     quick: bool = False
+    alone: bool = False
     against: Path | None = None
     sdists: Path = Path("sdists")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -64,7 +65,7 @@ class Place:
     way of another project's.
     """
 
-    def __init__(self, folder: Path, checkout: Path = ROOT) -> None:
+    def __init__(self, folder: Path, checkout: Path) -> None:
         if not (checkout / PACKAGE / "plugin.py").is_file():
             msg = f"{checkout} is no checkout of this project"
             raise RunFailedError(msg)
@@ -78,7 +79,8 @@ class Place:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if name not in ("PYTEST_PLUGINS", "PYTEST_ADDOPTS")
+            # No tracer follows into a process that is timed.
+            if not name.startswith(("PYTEST_", "COVERAGE_"))
         }
         return {
             **inherited,
@@ -135,3 +137,9 @@ class Place:
             msg = f"{' '.join(command)} ended with {process.returncode}:\n{tail}"
             raise RunFailedError(msg)
         return Run(wall_seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+@functools.cache
+def place(folder: Path, checkout: Path = ROOT) -> Place:
+    """The place for measured processes in `folder`: one, so that what they compile is kept."""
+    return Place(folder, checkout)

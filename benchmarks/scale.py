@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.machine import memory_bytes
 from benchmarks.pairs import in_turn, percentile, spread
 from benchmarks.plan import Plan
-from benchmarks.runs import ROOT, Place, assert_passed
+from benchmarks.runs import ROOT, assert_passed, place
 from benchmarks.subjects import MARKED, NOTHING, Work
 from benchmarks.tables import Table, Target
 
@@ -169,7 +169,7 @@ def _snapshots(plan: Plan, axes: tuple[Axis, ...], folder: Path) -> Table:
         command += ["snapshot", str(plan.pick(15, 2))]
         ended = subprocess.run(
             command,
-            env=Place(folder).environment(),
+            env=place(folder).environment(),
             input=size.ballast(),
             stdout=subprocess.PIPE,
             check=True,

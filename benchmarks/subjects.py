@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.runs import PLUGIN, Place, Run
+from benchmarks.plan import Plan
+from benchmarks.runs import PLUGIN, Run, place
+from benchmarks.tables import Table
 
 # Everything a subject does to a test stands in its file; the body is the same for all.
 PARAMETRISED = """
@@ -75,6 +77,12 @@ def returned():
 """
 
 
+def why_missing(modules: Iterable[str]) -> str | None:
+    """Which of these modules nobody can import here."""
+    missing = [one for one in modules if importlib.util.find_spec(one) is None]
+    return f"not installed: {', '.join(missing)}" if missing else None
+
+
 @dataclass(frozen=True)
 class Subject:
     """One way to run the same work."""
@@ -90,12 +98,6 @@ class Subject:
     environment: Mapping[str, str] = field(default_factory=dict)
     checkout: Path | None = None
 
-    def why_left_out(self) -> str | None:
-        """What keeps it from being measured here."""
-        if importlib.util.find_spec(self.module) is None:
-            return f"{self.module} is not installed"
-        return None
-
     def write(self, folder: Path, work: Work) -> Path:
         """A file of tests that do `work`."""
         text = self.template.format(
@@ -108,7 +110,9 @@ class Subject:
         )
         stem = "".join(one if one.isalnum() else "_" for one in f"{self.name}_{work.count}")
         path = folder / f"test_{stem}.py"
-        path.write_text(text, encoding="utf-8")
+        if not path.exists() or path.read_text("utf-8") != text:
+            # A file that is newer than its bytecode would be compiled in every run.
+            path.write_text(text, encoding="utf-8")
         return path
 
 
@@ -123,9 +127,9 @@ class Work:
 
     def run(self, subject: Subject, folder: Path) -> Run:
         """One run of these tests as `subject` would have them."""
-        place = Place(folder, subject.checkout) if subject.checkout else Place(folder)
+        packages = place(folder, subject.checkout) if subject.checkout else place(folder)
         path = subject.write(folder, self)
-        return place.pytest((*subject.options, path.name), folder, subject.environment)
+        return packages.pytest((*subject.options, path.name), folder, subject.environment)
 
 
 NOTHING = Subject("no plugin")
@@ -164,11 +168,21 @@ PEERS = (
 )
 
 
-def marked(against: Path | None) -> list[Subject]:
+def marked(plan: Plan) -> list[Subject]:
     """The plugin on marked tests; with another checkout, that one's as well."""
-    if against is None:
+    if plan.against is None:
         return [MARKED]
-    other = Subject(
-        "the same, other checkout", MARKED.options, declaration=MARKED.declaration, checkout=against
-    )
+    other = replace(MARKED, name="the same, other checkout", checkout=plan.against)
     return [MARKED, other]
+
+
+def peers(plan: Plan, table: Table) -> list[Subject]:
+    """What is measured beside the plugin; `table` says of whom that could not be done."""
+    found = []
+    for peer in () if plan.alone else PEERS:
+        reason = why_missing((peer.module,))
+        if reason is None:
+            found.append(peer)
+        else:
+            table.leave_out(peer.name, reason)
+    return found

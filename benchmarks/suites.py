@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.pairs import in_turn, spread
 from benchmarks.plan import Plan
-from benchmarks.runs import PLUGIN, Place, Run
+from benchmarks.runs import PLUGIN, Run, place
 from benchmarks.sdists import PROJECTS, Project, SdistMissingError
 from benchmarks.tables import Table, Target
 
@@ -27,9 +27,17 @@ class Judged:
     run: Run
     tests: tuple[Mapping[str, Any], ...]
 
+    def judged_count(self) -> int:
+        """How many windows were judged; a test that is skipped has none."""
+        return sum(one["verdict"] != "unjudged" for one in self.tests)
+
     def not_returned(self) -> dict[str, Mapping[str, Any]]:
-        """The records that say anything but `returned`, by test."""
-        return {one["nodeid"]: one for one in self.tests if one["verdict"] != "returned"}
+        """The records of tests that ended well, yet are not `returned`, by test."""
+        return {
+            one["nodeid"]: one
+            for one in self.tests
+            if one["verdict"] != "returned" and one["own_outcome"] is None
+        }
 
 
 def measure(plan: Plan) -> Iterator[Table]:
@@ -73,12 +81,12 @@ def _measure_one(  # noqa: PLR0913, PLR0917  one suite, two tables
         f"{spread(one.wall_seconds for one in runs).median:.1f}",
         f"{spread(one.wall_seconds for one in without).median:.1f}",
         ratio.text(3),
-        f"{len(judged[0].tests):,}",
+        f"{judged[0].judged_count():,}",
         str(len(not_returned)),
         value=ratio.median,
         target=RATIO,
     )
-    changed = _changed(without, judged)
+    changed = changed_outcomes(without, judged)
     table.judge(
         f"{project.name}: changed outcomes",
         *("", "", "", f"{len(without[0].outcomes):,}", ", ".join(changed) or "none"),
@@ -97,7 +105,7 @@ def _measure_one(  # noqa: PLR0913, PLR0917  one suite, two tables
         )
 
 
-def _changed(without: list[Run], judged: list[Judged]) -> list[str]:
+def changed_outcomes(without: list[Run], judged: list[Judged]) -> list[str]:
     """Tests that ended otherwise under the plugin than in any run without it, unexplained."""
     usual: dict[str, set[str]] = {}
     for run in without:
@@ -117,12 +125,12 @@ def _changed(without: list[Run], judged: list[Judged]) -> list[str]:
 
 
 def _bare(project: Project, root: Path, folder: Path) -> Judged:
-    return Judged(Place(folder).pytest((*project.options, project.tests), root), ())
+    return Judged(place(folder).pytest((*project.options, project.tests), root), ())
 
 
 def _judged(project: Project, root: Path, folder: Path) -> Judged:
     report = folder / "report.json"
     arguments = (*PLUGIN, "--memreturn", f"--memreturn-report=json:{report}")
-    run = Place(folder).pytest((*arguments, *project.options, project.tests), root)
+    run = place(folder).pytest((*arguments, *project.options, project.tests), root)
     found = json.loads(report.read_text("utf-8"))
     return Judged(run, tuple(found["tests"]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from benchmarks.pairs import in_turn, spread
 from benchmarks.plan import Plan
-from benchmarks.runs import PLUGIN, Place, Run
+from benchmarks.runs import PLUGIN, Run, place
 from benchmarks.subjects import LOADED, NOTHING, Work
 from benchmarks.tables import Table, Target
 
@@ -23,35 +23,24 @@ def measure(plan: Plan) -> Iterator[Table]:
         "The same tests in whole processes, with the plugin loaded and without it, in turn. "
         "Medians; in brackets, the quartiles of the ratios pair by pair.",
     )
-    count, pairs = plan.pick(2_000, 20), plan.pick(31, 2)
+    count, pairs = plan.pick(2_000, 20), plan.pick(31, 1)
     with plan.folder() as folder:
         work = Work(count)
-        found = _pairs(partial(work.run, LOADED, folder), partial(work.run, NOTHING, folder), pairs)
-        cells, wall, cpu = _cells(found)
+        runs = [partial(work.run, subject, folder) for subject in (LOADED, NOTHING)]
+        cells, wall, cpu = _cells(*in_turn(runs, pairs))
         title = f"{count:,} unmarked trivial tests"
         table.judge(title, *cells, value=max(wall, cpu), target=RATIO)
         for case in ("--version", "-VV"):
-            found = _pairs(
-                partial(_start, (*PLUGIN, case), folder), partial(_start, (case,), folder), pairs
-            )
-            table.add(f"pytest {case}", *_cells(found)[0])
+            starts = [partial(_start, options, folder) for options in ((*PLUGIN, case), (case,))]
+            table.add(f"pytest {case}", *_cells(*in_turn(starts, pairs))[0])
     yield table
 
 
 def _start(arguments: tuple[str, ...], folder: Path) -> Run:
-    return Place(folder).start(arguments, folder)
+    return place(folder).start(arguments, folder)
 
 
-def _pairs(
-    with_plugin: Callable[[], Run], without: Callable[[], Run], pairs: int
-) -> tuple[list[Run], list[Run]]:
-    with_plugin()  # fills file caches
-    ours, bare = in_turn((with_plugin, without), pairs)
-    return ours, bare
-
-
-def _cells(found: tuple[list[Run], list[Run]]) -> tuple[tuple[str, ...], float, float]:
-    ours, bare = found
+def _cells(ours: list[Run], bare: list[Run]) -> tuple[tuple[str, ...], float, float]:
     both = list(zip(ours, bare, strict=True))
     wall = spread(one.wall_seconds / other.wall_seconds for one, other in both)
     cpu = spread(one.cpu_seconds / other.cpu_seconds for one, other in both)
