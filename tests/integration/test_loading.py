@@ -135,3 +135,36 @@ def test_entry_points_name_switches_it_off(pytester: pytest.Pytester, installed:
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*unrecognized arguments: --memreturn*"])
+
+
+_MARKED_LATE = """
+import pytest
+KEPT = []
+
+@pytest.fixture
+def judged(request):
+    request.node.add_marker(pytest.mark.returns_memory)
+
+def test_first():
+    KEPT.append(bytearray(9_000_000))
+
+def test_marked_late(judged):
+    KEPT.append(bytearray(9_000_000))
+
+def test_block(request):
+    memreturn = request.getfixturevalue("memreturn")
+    with memreturn():
+        KEPT.append(bytearray(9_000_000))
+"""
+
+
+def test_hooks_come_with_the_first_test_that_is_judged(pytester: pytest.Pytester) -> None:
+    """Whatever marks it, and when: a run begins without them."""
+    pytester.makepyfile(test_app=_MARKED_LATE)
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rA")
+
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        ["kept 8.6 MiB (allowed 2.0 MiB, default)", "*block 1: kept 8.6 MiB*"]
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import mmap
 import os
 import struct
@@ -68,10 +69,12 @@ class Procfs:
         self.rollup = folder / "smaps_rollup"
         self.smaps = folder / "smaps"
         self.clear_refs = folder / "clear_refs"
+        self.vmstat = folder / "vmstat"
         self.status.write_bytes(STATUS)
         self.rollup.write_bytes(ROLLUP)
         self.smaps.write_bytes(SMAPS)
         self.clear_refs.write_bytes(b"")
+        self.vmstat.write_bytes(b"nr_free_pages 9\npglazyfree 7\npglazyfreed 5\n")
 
 
 @pytest.fixture
@@ -82,6 +85,7 @@ def procfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Procfs:
     monkeypatch.setattr(linux, "_ROLLUP", str(found.rollup))
     monkeypatch.setattr(linux, "_SMAPS", str(found.smaps))
     monkeypatch.setattr(linux, "_CLEAR_REFS", str(found.clear_refs))
+    monkeypatch.setattr(linux, "_VMSTAT", str(found.vmstat))
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     return found
 
@@ -119,6 +123,41 @@ def test_how_far_counters_may_be_off(
     procfs.status.write_text(text, encoding="ascii")
     monkeypatch.setattr(os, "cpu_count", lambda: processors)
     assert LinuxProbe().counters() == Counters(8 * KIB, 8 * KIB, error_bytes=pages * mmap.PAGESIZE)
+
+
+@pytest.mark.parametrize(("step_kb", "exact"), [(4, True), (64, True), (3, False), (0, False)])
+def test_counters_that_show_each_page_at_once_are_exact(
+    step_kb: int, monkeypatch: pytest.MonkeyPatch, *, exact: bool
+) -> None:
+    """Tried with a few pages; a large folio brings more than one with the first touch."""
+    readings = itertools.count(1000, step_kb * mmap.PAGESIZE // 4096)
+    monkeypatch.setattr(linux, "_read_status", lambda: {"RssAnon": next(readings) * KIB})
+    assert linux._counters_are_exact() == exact
+
+
+def test_activity_is_told_by_faults_and_by_the_machine(procfs: Procfs) -> None:
+    """Each fault brings a page at the least; what was freed lazily, nobody counts by process."""
+    before = LinuxProbe().activity()
+    assert before is not None
+    assert before.lazily_freed_bytes == 7 * mmap.PAGESIZE
+    pages = 50
+    with mmap.mmap(
+        -1, pages * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    ) as memory:
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+        for page in range(pages):
+            memory[page * mmap.PAGESIZE] = 1
+    after = LinuxProbe().activity()
+    assert after is not None
+    assert after.touched_bytes - before.touched_bytes >= pages * mmap.PAGESIZE
+    procfs.vmstat.write_bytes(b"nr_free_pages 9\n")
+    found = LinuxProbe().activity()
+    assert found is not None
+    assert found.lazily_freed_bytes is None
+    procfs.vmstat.unlink()
+    found = LinuxProbe().activity()
+    assert found is not None
+    assert found.lazily_freed_bytes is None
 
 
 def test_the_exact_footprint_comes_from_the_rollup(procfs: Procfs) -> None:

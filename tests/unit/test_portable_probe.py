@@ -205,3 +205,8 @@ def test_a_forked_child_reads_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     before = probe._process
     monkeypatch.setattr(portable, "_GETPID", lambda: before.pid + 1)
     assert probe._this_process() is not before
+
+
+def test_nothing_portable_bounds_what_has_changed() -> None:
+    """So that each window has readings of its own."""
+    assert PortableProbe().activity() is None

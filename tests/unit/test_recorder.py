@@ -14,6 +14,7 @@ from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._instruments import Examiner, Instruments
 from pytest_memreturn._ledger import close_ledger
 from pytest_memreturn._measurement import Measurement
+from pytest_memreturn._opening import LeftGarbage
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
 from pytest_memreturn._record import (
     AllocatorGrowth,
@@ -245,6 +246,32 @@ def test_a_window_opens_on_level_ground() -> None:
     bench = Bench(Script(1000))
     Recorder(bench.instruments(), settings()).open()
     assert bench.calls == OPENING
+
+
+@pytest.mark.parametrize(
+    ("left", "collections", "end", "calls"),
+    [
+        pytest.param(LeftGarbage(10, 40), 0, 1090, 3, id="what is young may have been taken"),
+        pytest.param(LeftGarbage(10, 40), 0, 1091, 4, id="no more than that is believed"),
+        pytest.param(LeftGarbage(10, 40), 1, 1060, 3, id="a full collection takes the old, too"),
+        pytest.param(LeftGarbage(10, 40), 1, 1061, 4, id="no more than that is believed then"),
+    ],
+)
+def test_what_may_have_been_garbage_counts_against_the_window(
+    left: LeftGarbage, collections: int, end: int, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that gave back what was garbage before it has kept as much unseen."""
+    bench = Bench(Script(1000, end=end))
+    level = _recorder.stand_level
+    monkeypatch.setattr(_recorder, "stand_level", lambda *which: (level(*which)[0], left))
+    recorder = Recorder(bench.instruments(), settings())
+    recorder.open()
+    bench.full_collections += collections
+    bench.calls.clear()
+    assert recorder.close().outcome == "returned"
+    # Where the counters are not believed, the page tables are read; here they show no more.
+    assert bench.calls[:calls] == [*CHEAP, "exact"][:calls]
+    assert ("exact" in bench.calls) == (calls == 4)
 
 
 CHEAP: list[Call] = ["counters", "close_peak", "since"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 
 import pytest
 
@@ -134,3 +135,27 @@ def test_the_last_failure_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_last_failure()
     assert not any(hasattr(sys, name) for name in names)
     forget_last_failure()
+
+
+def test_a_pass_over_the_young_leaves_the_old() -> None:
+    """And does not count as a full collection, as one pass over all objects does."""
+
+    class Node:
+        def __init__(self) -> None:
+            self.me = self
+
+    def cycle() -> weakref.ref[Node]:
+        return weakref.ref(Node())
+
+    old = Node()
+    gone = weakref.ref(old)
+    _release.collect()
+    del old
+    before = _release.full_collections()
+    young = cycle()
+    _release.collect_young()
+    assert (gone() is None, young() is None) == (False, True)
+    assert _release.full_collections() == before
+    _release.collect_once()
+    assert gone() is None
+    assert _release.full_collections() == before + 1
