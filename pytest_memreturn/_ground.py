@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # A test that touches so many new pages works for about 10 ms, which is what a layout costs in a
 # large process. Fewer that moved from one mapping to another can't lead an explanation far astray.
-_MOST_TOUCHED_BYTES = 8 * MIB
+_MOST_TOUCHED_BYTES = 2 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class Ground:
     _since_collection: _LowWater | None = None
     _since_young: _LowWater | None = None
     _most_live: Mapping[str, int] = field(default_factory=dict)
+    _least_after_trim_bytes: int = 0
     _process_id: int = 0
 
     def enter(self, process_id: int) -> None:
@@ -100,8 +101,12 @@ class Ground:
         return None if self._since_young is None else self._since_young.risen_bytes(pulse)
 
     def free_bytes(self, pulse: Pulse) -> int:
-        """At most so much was given back to allocators that they could hand on."""
-        return _excess(self._most_live, _live_bytes(pulse))
+        """At most so much was given back to allocators that they could hand on.
+
+        What was live has shrunk by that, or resident memory has grown without it.
+        """
+        risen_bytes = pulse.footprint_bytes - self._least_after_trim_bytes
+        return max(risen_bytes, _excess(self._most_live, _live_bytes(pulse)))
 
     def was_collected(self, pulse: Pulse) -> None:
         """Take `pulse` for that of a process without garbage."""
@@ -115,12 +120,14 @@ class Ground:
     def was_trimmed(self, pulse: Pulse) -> None:
         """Take `pulse` for that of a process whose allocators keep nothing they could return."""
         self._most_live = _live_bytes(pulse)
+        self._least_after_trim_bytes = pulse.footprint_bytes
 
     def sees(self, pulse: Pulse) -> None:
         """Move the marks by figures that lie beyond them."""
         for low_water in (self._since_collection, self._since_young):
             if low_water is not None:
                 low_water.sees(pulse)
+        self._least_after_trim_bytes = min(self._least_after_trim_bytes, pulse.footprint_bytes)
         self._most_live = {
             name: max(size, self._most_live.get(name, 0))
             for name, size in _live_bytes(pulse).items()

@@ -51,22 +51,29 @@ class Ledger:
 
     @property
     def hidden_bytes(self) -> int:
-        """Live bytes that grew into memory which was resident and free before.
+        """What grew without showing, since free memory that was resident before hid it.
 
-        The footprint does not show them, and they are as much retained as any. What one
-        allocator took while the program gave as much back to another is no growth.
+        The footprint does not show live bytes that grew into such memory, and they are as much
+        retained as any. Nor does it show what grew while as much of it went back: the last
+        garbage between small objects frees whole arenas, and is worth nothing by itself. What
+        one allocator took while the program gave as much back to another is no growth.
         """
         live = {
             account.removesuffix(LIVE): size
             for account, size in self.accounts.items()
             if account.endswith(LIVE)
         }
-        hidden = 0
+        filled = gone = 0
         for name, size in live.items():
+            room = max(0, -self.accounts.get(name + FREE, 0))
             handed_out = size + self.pooled.get(name, 0)
             most = min(handed_out, self.most_hidden.get(name, handed_out))
-            hidden += max(0, min(most, -self.accounts.get(name + FREE, 0)))
-        return max(0, min(hidden, sum(live.values())))
+            filled += max(0, min(most, room))
+            gone += max(0, min(room, room - handed_out))
+        filled = max(0, min(filled, sum(live.values())))
+        frees = sum(size for account, size in self.accounts.items() if account.endswith(FREE))
+        held = sum(self.accounts.values()) - frees
+        return filled + max(0, min(gone, held - filled))
 
     def less(self, other: Ledger) -> Ledger:
         """What is left of each account when `other`, a span inside this one, is taken out."""

@@ -60,6 +60,8 @@ def stand_level(instruments: Instruments, tolerated: Tolerated) -> tuple[Pulse, 
         releaser.trim()
         pulse = instruments.pulse()
         ground.was_trimmed(pulse)
+        # What went back was no garbage.
+        old_bytes = min(old_bytes, ground.garbage_bytes(pulse) or 0)
     ground.sees(pulse)
     return pulse, LeftGarbage(young_bytes, old_bytes)
 

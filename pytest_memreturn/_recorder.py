@@ -142,20 +142,29 @@ class Recorder:
         return self._may_hide_bytes(headroom) <= headroom
 
     def _may_hide_bytes(self, worth_asking: int) -> int:
-        """At most so many live bytes grew into memory that was resident and free before.
+        """At most so much grew where free memory that was resident before hides it.
 
-        Allocators are only asked where they had more room than is `worth_asking`.
+        Either live bytes filled it, or it went back while something else grew. Allocators are only
+        asked where they had more room than is `worth_asking`.
         """
         live = {one.name: one.live_bytes for one in self._before.allocators if one.counts}
-        rooms = {one.name: one.free_bytes for one in self._before.allocators if one.counts}
+        free = {one.name: one.free_bytes for one in self._before.allocators if one.counts}
+        rooms = dict(free)
         for span in self._excluded:
             for name, (live_growth, free_growth) in span.growth_by_allocator().items():
                 live[name] = live.get(name, 0) + live_growth
+                free[name] = free.get(name, 0) + free_growth
                 rooms[name] = rooms.get(name, 0) + max(0, free_growth)
         if sum(rooms.values()) <= worth_asking:
             return sum(rooms.values())
-        now = self._instruments.live_bytes([name for name, room in rooms.items() if room])
-        return sum(min(rooms[name], max(0, size - live[name])) for name, size in now.items())
+        return sum(
+            min(
+                rooms[one.name],
+                max(0, one.live_bytes - live[one.name], free[one.name] - one.free_bytes),
+            )
+            for one in self._instruments.statistics()
+            if one.counts and one.name in rooms
+        )
 
     def _climb(self, window: WindowState) -> None:
         window.readings["baseline"] = self._before.footprint_bytes()

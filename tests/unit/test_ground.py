@@ -174,10 +174,10 @@ def test_room_is_bounded_by_what_was_freed() -> None:
     [
         pytest.param(pulse(), True, id="nothing moved"),
         pytest.param(
-            pulse(activity=replace(CALM, touched_bytes=1000 + 8 * 2**20 - 1)), True, id="few pages"
+            pulse(activity=replace(CALM, touched_bytes=1000 + 2 * 2**20 - 1)), True, id="few pages"
         ),
         pytest.param(
-            pulse(activity=replace(CALM, touched_bytes=1000 + 8 * 2**20)), False, id="many pages"
+            pulse(activity=replace(CALM, touched_bytes=1000 + 2 * 2**20)), False, id="many pages"
         ),
         pytest.param(pulse(activity=None), False, id="nobody counts pages"),
         pytest.param(

@@ -657,8 +657,30 @@ def test_where_no_layout_is_the_outside_explains_nothing_else() -> None:
         pytest.param({"malloc-live": 50}, 0, id="of whose room nothing is known"),
         pytest.param(
             {"malloc-live": 50, "malloc-free": 0, "python-live": 0, "python-free": -50},
-            0,
-            id="room of one allocator is no place for another's blocks",
+            50,
+            id="as much room of another allocator went",
+        ),
+        pytest.param(
+            {"mapped": 50, "python-live": -1, "python-free": -70}, 49, id="more room than grew went"
+        ),
+        pytest.param(
+            {"mapped": 50, "python-live": -60, "python-free": -70}, 0, id="more was given back"
+        ),
+        pytest.param(
+            {"mapped": 50, "malloc-live": 20, "malloc-free": -20, "python-free": -30},
+            20,
+            id="room of which nobody says what is live",
+        ),
+        pytest.param(
+            {
+                "mapped": 50,
+                "malloc-live": 20,
+                "malloc-free": -30,
+                "python-live": 0,
+                "python-free": -30,
+            },
+            60,
+            id="a part filled room, a part replaced it",
         ),
         pytest.param(
             {"malloc-live": 5, "malloc-free": -9, "python-live": 7, "python-free": -7},

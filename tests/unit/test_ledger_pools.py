@@ -189,10 +189,11 @@ def test_new_slabs_may_hide_in_room_that_malloc_had() -> None:
 
 def test_what_a_pool_of_a_fixture_took_hides_nothing_of_the_test() -> None:
     """It goes with the span that is taken out."""
-    accounts = {"malloc-live": 10, "malloc-free": -40, "python-live": 50}
-    whole_window = Ledger(20, accounts, pooled={"malloc": 40})
+    accounts = {"malloc-live": 10, "malloc-free": -40, "pool-live": 30, "python-live": 20}
+    whole_window = Ledger(20, accounts, pooled={"malloc": 30})
     assert whole_window.hidden_bytes == 40
-    assert whole_window.less(Ledger(0, {}, pooled={"malloc": 40})).hidden_bytes == 10
+    fixture = Ledger(0, {"malloc-free": -30, "pool-live": 30}, pooled={"malloc": 30})
+    assert whole_window.less(fixture).hidden_bytes == 10
 
 
 def test_new_slabs_may_hide_in_room_that_another_malloc_had() -> None:

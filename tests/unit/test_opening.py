@@ -192,11 +192,15 @@ def changed(**by: int) -> Callable[[Process], None]:
             changed(young_garbage=10), ["young"], LeftGarbage(0, 10), 10, id="young garbage"
         ),
         pytest.param(
-            changed(old_garbage=49), ["young"], LeftGarbage(0, 49), 49, id="old garbage, not much"
+            changed(old_garbage=49),
+            ["young", "trim"],
+            LeftGarbage(0, 49),
+            49,
+            id="not much old garbage",
         ),
         pytest.param(
             changed(old_garbage=50),
-            ["young", "layout"],
+            ["young", "trim", "layout"],
             LeftGarbage(0, 50),
             0,
             id="more has moved than a ledger may leave unexplained",
@@ -226,18 +230,29 @@ def changed(**by: int) -> Callable[[Process], None]:
             id="memory that was freed and not given back",
         ),
         pytest.param(
-            changed(touched=8 * 2**20),
+            changed(free=20),
+            ["young", "trim"],
+            LeftGarbage(0, 0),
+            0,
+            id="what came and went in old holes",
+        ),
+        pytest.param(
+            changed(touched=2 * 2**20),
             ["layout"],
             LeftGarbage(0, 0),
             0,
             id="many pages were touched",
         ),
         pytest.param(
-            changed(lazy=49), ["young"], LeftGarbage(0, 49), 49, id="a few pages freed lazily"
+            changed(lazy=49),
+            ["young", "trim"],
+            LeftGarbage(0, 49),
+            49,
+            id="a few pages freed lazily",
         ),
         pytest.param(
             changed(lazy=50),
-            ["young", "exact"],
+            ["young", "trim", "exact"],
             LeftGarbage(0, 50),
             0,
             id="counters count what was freed lazily: the page tables tell",
