@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -50,6 +51,8 @@ class Table:
             msg = f"{row} does not fit under {self.columns}"
             raise ValueError(msg)
         self.rows.append(row)
+        # A full run takes long: whoever waits sees each figure when it is there.
+        print(f"{self.title}: {' · '.join(cell for cell in row if cell)}", file=sys.stderr)
 
     def lines(self) -> Iterator[str]:
         """The table as Markdown."""
