@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -124,16 +124,6 @@ class Instruments:
             with contextlib.suppress(Exception):
                 alone = dataclasses.replace(self, allocators=(allocator,))
                 found += [one.name for one in alone.statistics()]
-        return found
-
-    def live_bytes(self, names: Collection[str]) -> dict[str, int]:
-        """What the allocators of these names have handed out, as cheaply as they can say."""
-        found = {}
-        for allocator in self.allocators:
-            if allocator.name not in names:
-                continue
-            with reading_of("allocator", allocator.name):
-                found[allocator.name] = allocator.live_bytes()
         return found
 
     def unavailable(self) -> dict[str, str]:

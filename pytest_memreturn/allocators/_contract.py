@@ -24,15 +24,6 @@ class Allocator(ABC):
     def statistics(self) -> AllocatorStatistics | None:
         """What the allocator says of itself now; ``None`` while it is not in use."""
 
-    def live_bytes(self) -> int:
-        """What it has handed out, as cheaply as it can say; 0 while it is not in use.
-
-        Live memory that has a mapping for itself may be left out, since it shows in the
-        footprint anyway.
-        """
-        found = self.statistics()
-        return 0 if found is None or found.is_silent else found.live_bytes
-
     def release(self) -> None:
         """Hand back to the system, or to the allocator below, what is free; by default nothing.
 

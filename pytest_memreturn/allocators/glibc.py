@@ -58,10 +58,6 @@ class Glibc(Allocator):
             from_start=True,
         )
 
-    def live_bytes(self) -> int:
-        """Live bytes in the main heap and in thread arenas."""
-        return 0 if self._print_information is None else int(psutil.heap_info().heap_used)
-
     def release(self) -> None:
         """Trim every arena; of a thread arena's free top nothing comes back."""
         if hasattr(psutil, "heap_trim"):

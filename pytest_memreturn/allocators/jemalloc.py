@@ -53,13 +53,6 @@ class Jemalloc(Allocator):
             self.name, live_bytes=self._read(_LIVE), held_bytes=self._read(_HELD), from_start=True
         )
 
-    def live_bytes(self) -> int:
-        """Live bytes alone; most of the time goes into jemalloc's gathering of its figures."""
-        if not self._has_statistics:
-            return 0
-        self._refresh()
-        return self._read(_LIVE)
-
     def release(self) -> None:
         """Purge every free page of every arena."""
         if self._mallctl is None:

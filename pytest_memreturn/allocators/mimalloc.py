@@ -49,10 +49,6 @@ class Mimalloc(Allocator):
             from_start=True,
         )
 
-    def live_bytes(self) -> int:
-        """Live bytes alone: the walk over the heap, which is nearly all of `statistics`' time."""
-        return 0 if self._figures is None else self._figures[1].live_bytes()
-
     def release(self) -> None:
         """Hand back every page without a live block, but for those of threads that still run."""
         if self._collect is not None:

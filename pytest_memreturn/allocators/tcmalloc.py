@@ -45,10 +45,6 @@ class Tcmalloc(Allocator):
             from_start=True,
         )
 
-    def live_bytes(self) -> int:
-        """Live bytes alone."""
-        return 0 if self._get is None else self._read(_LIVE)
-
     def release(self) -> None:
         """Hand back every free page."""
         if self._release is not None:

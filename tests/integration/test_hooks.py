@@ -370,16 +370,6 @@ def pytest_memreturn_probes(): return [DEVICE]
 """,
         "probe my-device: OSError: no such device",
     ),
-    "live-bytes": (
-        """
-def live_bytes(): raise ValueError("boom")
-POOL.live_bytes = live_bytes
-POOL.held = 30
-POOL.release = lambda: None
-def pytest_memreturn_allocators(): return [POOL]
-""",
-        "allocator my-pool: ValueError: boom",
-    ),
     "release": (
         """
 def release(): raise ValueError("boom")

@@ -269,13 +269,6 @@ def test_glibc_says_what_is_live_and_what_no_trim_returns() -> None:
     )
 
 
-@pytest.mark.usefixtures("information")
-def test_what_is_live_in_heaps_is_had_without_the_details(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The text is not asked for."""
-    monkeypatch.setattr(glibc, "printed_by", lambda _function: pytest.fail("it was asked for"))
-    assert Glibc().live_bytes() == 5_000_000
-
-
 def test_a_release_trims_the_arenas(monkeypatch: pytest.MonkeyPatch) -> None:
     """Through psutil, where it can."""
     trims: list[str] = []
@@ -340,7 +333,6 @@ def test_another_c_library_is_not_asked(library: Library, monkeypatch: pytest.Mo
     """Musl and macOS have no such statistics."""
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: library)
     assert Glibc().statistics() is None
-    assert Glibc().live_bytes() == 0
 
 
 @pytest.mark.usefixtures("_library_anew")
@@ -420,24 +412,12 @@ class Scripted(Allocator):
         return self.says
 
 
-@pytest.mark.parametrize(
-    ("says", "live_bytes"),
-    [
-        (AllocatorStatistics("scripted", 1_000), 1_000),
-        (AllocatorStatistics("scripted", 1_000, is_silent=True), 0),
-        (None, 0),
-    ],
-    ids=["in use", "silent", "not in use"],
-)
-def test_only_statistics_have_to_be_written(
-    says: AllocatorStatistics | None, live_bytes: int
-) -> None:
-    """Live bytes are taken from them; there is nothing to release, and nothing to explain."""
-    allocator = Scripted(says)
-    assert allocator.live_bytes() == live_bytes
+def test_only_statistics_have_to_be_written() -> None:
+    """There is nothing to release then, and nothing to explain."""
+    allocator = Scripted(None)
     assert allocator.why_unavailable() is None
     allocator.release()
-    assert allocator.statistics() == says
+    assert allocator.statistics() is None
 
 
 def test_the_text_of_this_process_s_malloc_is_had() -> None:

@@ -114,15 +114,3 @@ def test_only_allocators_that_serve_unheard_have_a_reason() -> None:
 
     found = instruments(Snapshot(1, 1), [Says("one", 5), Unheard("two", None)])
     assert found.unavailable() == {"two": "no symbols"}
-
-
-def test_an_allocator_gives_back_nothing_unless_it_can() -> None:
-    """What is live in it, it tells by its statistics; when silent or absent, nothing is."""
-
-    class Silent(Says):
-        def statistics(self) -> AllocatorStatistics | None:
-            return AllocatorStatistics(self.name, 99, is_silent=True)
-
-    for one, live_bytes in ((Says("a", 5), 5), (Says("b", None), 0), (Silent("c", 1), 0)):
-        one.release()
-        assert one.live_bytes() == live_bytes

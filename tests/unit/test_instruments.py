@@ -18,20 +18,13 @@ Answer: TypeAlias = Callable[[], object]
 class Told(Allocator):
     """An allocator that answers whatever it was told to."""
 
-    def __init__(self, name: str, statistics: Answer, live_bytes: Answer | None = None) -> None:
+    def __init__(self, name: str, statistics: Answer) -> None:
         self.name = name
         self._statistics = statistics
-        self._live_bytes = live_bytes
 
     def statistics(self) -> AllocatorStatistics | None:
         """What it was told."""
         return cast("AllocatorStatistics | None", self._statistics())
-
-    def live_bytes(self) -> int:
-        """What it was told, or what follows from its statistics."""
-        if self._live_bytes is None:
-            return super().live_bytes()
-        return cast("int", self._live_bytes())
 
 
 class Broken(AccountProbe):
@@ -72,7 +65,6 @@ def test_every_allocator_that_serves_is_heard() -> None:
     instruments = with_allocators(Told("my-pool", answers(POOL)), Told("idle", answers(None)))
     assert instruments.statistics() == (POOL,)
     assert instruments.answering() == ["my-pool"]
-    assert instruments.live_bytes(["my-pool", "idle"]) == {"my-pool": 1, "idle": 0}
 
 
 @pytest.mark.parametrize(
@@ -98,21 +90,11 @@ def test_statistics_that_are_none_are_refused(given: object) -> None:
     ids=["text", "no-text", "reading-unavailable"],
 )
 def test_an_allocator_that_raises_is_named(error: Exception, reason: str) -> None:
-    """By either of its figures; what says itself that a reading can't be had keeps its words."""
-    by_statistics = with_allocators(Told("my-pool", raises(error)))
+    """What says itself that a reading can't be had keeps its words."""
+    instruments = with_allocators(Told("my-pool", raises(error)), MALLOC)
     with pytest.raises(ReadingUnavailableError) as caught:
-        by_statistics.statistics()
+        instruments.statistics()
     assert str(caught.value) == reason
-    by_live_bytes = with_allocators(Told("my-pool", answers(POOL), raises(error)), MALLOC)
-    with pytest.raises(ReadingUnavailableError) as caught:
-        by_live_bytes.live_bytes(["my-pool", "malloc"])
-    assert str(caught.value) == reason
-
-
-def test_only_who_is_named_is_asked_for_live_bytes() -> None:
-    """An allocator without room to hide anything in is left alone."""
-    instruments = with_allocators(Told("my-pool", answers(POOL), raises(ValueError("x"))), MALLOC)
-    assert instruments.live_bytes(["malloc"]) == {"malloc": 5}
 
 
 def test_a_probe_that_raises_is_named() -> None:

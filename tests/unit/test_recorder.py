@@ -14,7 +14,7 @@ from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._instruments import Examiner, Instruments
 from pytest_memreturn._ledger import close_ledger
 from pytest_memreturn._measurement import Measurement
-from pytest_memreturn._opening import LeftGarbage
+from pytest_memreturn._opening import LeftGarbage, stand_level
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
 from pytest_memreturn._record import (
     AllocatorGrowth,
@@ -222,11 +222,6 @@ class BenchAllocator(Allocator):
         self._write("statistics")
         return self._played.statistics()
 
-    def live_bytes(self) -> int:
-        """The same, live alone."""
-        self._write("live_bytes")
-        return self._played.live_bytes()
-
 
 def settings(**keywords: object) -> Settings:
     """Settings as a marker would give them; 100 bytes may stay unless it says otherwise."""
@@ -261,8 +256,7 @@ def test_what_may_have_been_garbage_counts_against_the_window(
 ) -> None:
     """A window that gave back what was garbage before it has kept as much unseen."""
     bench = Bench(Script(1000, end=end))
-    level = _recorder.stand_level
-    monkeypatch.setattr(_recorder, "stand_level", lambda *which: (level(*which)[0], left))
+    monkeypatch.setattr(_recorder, "stand_level", lambda *which: (stand_level(*which)[0], left))
     recorder = Recorder(bench.instruments(), settings())
     recorder.open()
     bench.full_collections += collections
@@ -807,9 +801,6 @@ def test_the_reserve_is_seen_without_a_collection() -> None:
 
         def statistics(self) -> AllocatorStatistics:
             return replace(POOL, held_bytes=next(held))
-
-        def live_bytes(self) -> int:
-            return POOL.live_bytes
 
     instruments = replace(probe.instruments(), allocators=(Pool(),))
     recorder = Recorder(instruments, resolve([]))
