@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_memreturn._accounts import FREE, LIVE
 from pytest_memreturn._ground import Ground
-from pytest_memreturn._ledger import FREE, LIVE
 from pytest_memreturn.allocators._contract import Allocator
 from pytest_memreturn.probes._contract import AccountProbe
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pytest_memreturn._accounts import FREE, LIVE
 from pytest_memreturn._free_parts import split_free
-from pytest_memreturn._ledger import FREE, LIVE, close_ledger
+from pytest_memreturn._ledger import close_ledger
 from pytest_memreturn._ranges import grown_ranges
 from pytest_memreturn._record import AllocatorGrowth, Explanation, Survivors
 from pytest_memreturn._verdict import find_causes, python_share

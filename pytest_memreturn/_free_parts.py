@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._ledger import FREE
+from pytest_memreturn._accounts import FREE
 
 if TYPE_CHECKING:
     from pytest_memreturn._ledger import Ledger

@@ -7,22 +7,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._snapshot import AllocatorStatistics
+from pytest_memreturn._accounts import FREE, LIVE, UNEXPLAINED
+from pytest_memreturn._pairs import between_zero_and, paired_allocators
+from pytest_memreturn._pools import pools_of_malloc, take_from_malloc
 
 if TYPE_CHECKING:
-    from pytest_memreturn._snapshot import MappingKind, Snapshot
-
-UNEXPLAINED = "unexplained"
-LIVE, FREE = "-live", "-free"
+    from pytest_memreturn._pairs import Pair
+    from pytest_memreturn._snapshot import AllocatorStatistics, MappingKind, Snapshot
 
 # Where an allocator's memory lies, by the mapping kinds that are wholly its own.
 _PLACES: Mapping[MappingKind, str] = {"heap": "main-heap", "arena": "thread-arenas"}
 _OWN_MAPPINGS = "own-mappings"
-# What pools of others hold of it: negative, since it has accounts of its own.
-_POOLS = "pools"
-
-# Whoever serves malloc, by name.
-_MALLOCS = ("malloc", "jemalloc", "tcmalloc", "mimalloc")
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -113,12 +108,12 @@ def close_ledger(
     """
     growth = after.footprint_bytes - before.footprint_bytes
     outside = _outside_accounts(before, after)
-    pairs = _paired_allocators(before, after)
+    pairs = paired_allocators(before, after)
     parts: dict[str, Mapping[str, int]] = {}
     pooled: dict[str, int] = {}
     if before.kinds and after.kinds:
         accounts = _accounts_by_layout(before, after, pairs, given_back, parts)
-        pooled = _take_from_malloc(pairs, accounts, parts, given_back)
+        pooled = take_from_malloc(pairs, accounts, parts, given_back)
     else:
         rest = growth - sum(outside.values())
         accounts = _accounts_without_layout(rest, pairs, given_back)
@@ -144,64 +139,10 @@ def _outside_accounts(before: Snapshot, after: Snapshot) -> dict[str, int]:
     return accounts
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """One allocator before and after; zeros where it had nothing to say."""
-
-    before: AllocatorStatistics
-    after: AllocatorStatistics
-
-    @property
-    def name(self) -> str:
-        return self.after.name
-
-    @property
-    def has_kinds(self) -> bool:
-        return bool(self.after.live_by_kind)
-
-    @property
-    def says_what_it_holds(self) -> bool:
-        return self.after.held_bytes is not None
-
-    @property
-    def live_growth(self) -> int:
-        return self.after.live_bytes - self.before.live_bytes
-
-    @property
-    def held_growth(self) -> int:
-        return (self.after.held_bytes or 0) - (self.before.held_bytes or 0)
-
-    @property
-    def own_mapping_growth(self) -> int:
-        return self.after.own_mapping_live_bytes - self.before.own_mapping_live_bytes
-
-
-def _paired_allocators(before: Snapshot, after: Snapshot) -> list[_Pair]:
-    """Allocators that can be compared: one that came with a library had nothing before it.
-
-    One that fell silent, or that must have been there unheard, can't be: its memory stays with
-    the mappings, and does not pass for growth or for a return.
-    """
-    pairs = []
-    for new in after.allocators:
-        old = before.allocator(new.name)
-        if new.is_elsewhere or new.is_silent or (old is not None and old.is_silent):
-            continue
-        if old is not None:
-            pairs.append(_Pair(old, new))
-        elif not new.from_start:
-            held = None if new.held_bytes is None else 0
-            absent = AllocatorStatistics(
-                new.name, 0, held, live_by_kind=dict.fromkeys(new.live_by_kind, 0)
-            )
-            pairs.append(_Pair(absent, new))
-    return pairs
-
-
 def _accounts_by_layout(
     before: Snapshot,
     after: Snapshot,
-    pairs: list[_Pair],
+    pairs: list[Pair],
     given_back: Mapping[str, int],
     parts: dict[str, Mapping[str, int]],
 ) -> dict[str, int]:
@@ -241,7 +182,7 @@ def _growth(before: Snapshot, after: Snapshot, *kinds: MappingKind) -> int:
 
 
 def _split_by_residency(
-    before: Snapshot, after: Snapshot, pair: _Pair
+    before: Snapshot, after: Snapshot, pair: Pair
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Growth of live and of free bytes by place, where whole mapping kinds are the allocator's.
 
@@ -261,7 +202,7 @@ def _split_by_residency(
 def _split_shared(
     before: Snapshot,
     after: Snapshot,
-    pairs: list[_Pair],
+    pairs: list[Pair],
     kinds: tuple[MappingKind, ...],
     given_back: Mapping[str, int],
 ) -> dict[str, int]:
@@ -274,7 +215,7 @@ def _split_shared(
     rest = _growth(before, after, *kinds)
     own_mapping_growth = sum(pair.own_mapping_growth for pair in pairs)
     split: dict[str, int] = {}
-    pools = _pools_of_malloc(pairs)
+    pools = pools_of_malloc(pairs)
     sharing = [pair for pair in pairs if not pair.has_kinds and pair not in pools]
     for pair in sharing:
         if pair.says_what_it_holds:
@@ -287,7 +228,7 @@ def _split_shared(
             split[pair.name + FREE] = held - pair.live_growth
             rest -= held
     for pair in pairs:
-        own = _between_zero_and(rest, pair.own_mapping_growth)
+        own = between_zero_and(rest, pair.own_mapping_growth)
         if own:
             split[pair.name + LIVE] = split.get(pair.name + LIVE, 0) + own
             rest -= own
@@ -306,7 +247,7 @@ def _split_shared(
     space_growth = _size(after, *kinds) - _size(before, *kinds)
     space_growth += (before.lazy_free_bytes or 0) - (after.lazy_free_bytes or 0)
     unclaimed_space = space_growth - held_growth - own_mapping_growth - untold
-    split["mapped"] = _between_zero_and(rest, unclaimed_space)
+    split["mapped"] = between_zero_and(rest, unclaimed_space)
     touched = _untouched(before, [one.before for one in pairs], kinds) - _untouched(
         after, [one.after for one in pairs], kinds
     )
@@ -315,7 +256,7 @@ def _split_shared(
 
 
 def _add_newly_touched(
-    split: dict[str, int], rest: int, pairs: list[_Pair], sharing: list[_Pair], touched: int
+    split: dict[str, int], rest: int, pairs: list[Pair], sharing: list[Pair], touched: int
 ) -> None:
     """Give what is left to blocks, then to room, that were held before but not written to.
 
@@ -337,58 +278,10 @@ def _add_newly_touched(
             rest -= newly_resident
 
 
-def _malloc(pairs: list[_Pair]) -> _Pair | None:
-    """Whoever serves malloc, if it says anything."""
-    return next((pair for name in _MALLOCS for pair in pairs if pair.name == name), None)
-
-
-def _pools_of_malloc(pairs: list[_Pair]) -> list[_Pair]:
-    """Pools whose memory is among malloc's live blocks; where malloc is mute, it can't be."""
-    if _malloc(pairs) is None:
-        return []
-    return [pair for pair in pairs if pair.after.is_from_malloc]
-
-
-def _take_from_malloc(
-    pairs: list[_Pair],
-    accounts: dict[str, int],
-    parts: dict[str, Mapping[str, int]],
-    given_back: Mapping[str, int],
-) -> dict[str, int]:
-    """Name what pools hold of malloc's live blocks; how much that is, by the one it is taken from.
-
-    Blocks that were never written to are in no account, and nobody knows whose they are: pools
-    are named first for what is there. What the program itself did the other way is not theirs.
-    """
-    source = _malloc(pairs)
-    if source is None:
-        return {}
-    account = source.name + LIVE
-    others = source.live_growth + source.own_mapping_growth
-    taken = 0
-    for pair in _pools_of_malloc(pairs):
-        claim, live = pair.held_growth, pair.live_growth
-        if not pair.says_what_it_holds:
-            claim = live + max(0, given_back.get(pair.name, 0))
-        others -= claim
-        against = min(0, others) if claim > 0 else max(0, others)
-        held = _between_zero_and(claim, accounts[account] - taken - against)
-        if not pair.says_what_it_holds:
-            live = _between_zero_and(held, live)
-        # Blocks with a mapping of their own are in the account already.
-        accounts[pair.name + LIVE] = accounts.get(pair.name + LIVE, 0) + live
-        accounts[pair.name + FREE] = held - live
-        taken += held
-    accounts[account] -= taken
-    if taken and account in parts:
-        parts[account] = {**parts[account], _POOLS: -taken}
-    return {source.name: taken} if taken else {}
-
-
-def _split_untold(rest: int, pair: _Pair, given_back: Mapping[str, int]) -> tuple[int, int]:
+def _split_untold(rest: int, pair: Pair, given_back: Mapping[str, int]) -> tuple[int, int]:
     """Live and free growth of an allocator that does not say what it holds, out of `rest`."""
-    live = _between_zero_and(rest, pair.live_growth)
-    return live, _between_zero_and(rest - live, given_back.get(pair.name, 0))
+    live = between_zero_and(rest, pair.live_growth)
+    return live, between_zero_and(rest - live, given_back.get(pair.name, 0))
 
 
 def _untouched(
@@ -403,12 +296,12 @@ def _untouched(
 
 
 def _accounts_without_layout(
-    growth: int, pairs: list[_Pair], given_back: Mapping[str, int]
+    growth: int, pairs: list[Pair], given_back: Mapping[str, int]
 ) -> dict[str, int]:
     accounts: dict[str, int] = {}
     rest = growth
     for pair in pairs:
-        live = _between_zero_and(rest, pair.live_growth + pair.own_mapping_growth)
+        live = between_zero_and(rest, pair.live_growth + pair.own_mapping_growth)
         accounts[pair.name + LIVE] = live
         rest -= live
         if pair.has_kinds:
@@ -416,15 +309,10 @@ def _accounts_without_layout(
         free = pair.held_growth - pair.live_growth
         if not pair.says_what_it_holds:
             free = given_back.get(pair.name, 0)
-        accounts[pair.name + FREE] = _between_zero_and(rest, free)
+        accounts[pair.name + FREE] = between_zero_and(rest, free)
         rest -= accounts[pair.name + FREE]
     return accounts
 
 
 def _size(snapshot: Snapshot, *kinds: MappingKind) -> int:
     return sum(snapshot.kinds[kind].size_bytes for kind in kinds if kind in snapshot.kinds)
-
-
-def _between_zero_and(bound: int, value: int) -> int:
-    """`value`, brought into the range between 0 and `bound` (which may be negative)."""
-    return min(max(value, min(0, bound)), max(0, bound))

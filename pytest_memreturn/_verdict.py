@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from pytest_memreturn._accounts import FREE, LIVE, UNEXPLAINED
 from pytest_memreturn._free_parts import PINNED
-from pytest_memreturn._ledger import FREE, LIVE, UNEXPLAINED
 
 if TYPE_CHECKING:
     from pytest_memreturn._allowance import Allowance

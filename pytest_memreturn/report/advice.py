@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._ledger import UNEXPLAINED
+from pytest_memreturn._accounts import UNEXPLAINED
 from pytest_memreturn._sizes import format_size
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._ledger import UNEXPLAINED
+from pytest_memreturn._accounts import UNEXPLAINED
 from pytest_memreturn._record import Explanation
 from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.advice import advice_lines, matters

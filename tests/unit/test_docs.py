@@ -17,8 +17,9 @@ import pytest
 
 import pytest_memreturn
 from pytest_memreturn import _errors, _failures, _options, hookspecs
+from pytest_memreturn._accounts import FREE
 from pytest_memreturn._free_parts import PINNED, TRIMMABLE, split_free
-from pytest_memreturn._ledger import FREE, Ledger, close_ledger
+from pytest_memreturn._ledger import Ledger, close_ledger
 from pytest_memreturn._outside import ChildProcess, Outside, Segment
 from pytest_memreturn._record import Record
 from pytest_memreturn._snapshot import AllocatorStatistics, KindUsage, Snapshot
