@@ -20,25 +20,29 @@ _HEADER = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) ([rwxps-]{4}) [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE
 )
 _FIELD = re.compile(
-    rb"^(Size|Rss|Anonymous|LazyFree|AnonHugePages|Private_Hugetlb|Shared_Hugetlb|Swap): +(\d+)",
+    rb"^(Size|Rss|Anonymous|LazyFree|AnonHugePages|Private_Hugetlb|Shared_Hugetlb|Swap): "
+    rb"+(\d{1,20})\b",
     re.MULTILINE,
 )
 _VM_FLAGS = re.compile(rb"\nVmFlags:.*")
 # Non-zero lines only: there are few, and finding them is cheaper than parsing the text.
 _FOOTPRINT_LINE = re.compile(
-    rb"\n(Anonymous|LazyFree|Private_Hugetlb|Shared_Hugetlb|Swap): +([1-9][0-9]*)"
+    rb"\n(Anonymous|LazyFree|Private_Hugetlb|Shared_Hugetlb|Swap): +([1-9][0-9]{0,19})\b"
 )
-_SOME_LAZY_FREE = re.compile(rb"\nLazyFree: +([1-9][0-9]*)")
+_SOME_LAZY_FREE = re.compile(rb"\nLazyFree: +([1-9][0-9]{0,19})\b")
+_NEEDED = ("Size", "Rss", "Anonymous")
 
 # glibc reserves each thread heap as a 64 MiB piece aligned to 64 MiB (HEAP_MAX_SIZE on 64 bit:
 # twice the largest mmap threshold, 32 MiB).
 ARENA_ALIGNMENT = 64 * 1024 * 1024
 # Without the addresses before it: a pattern that begins with a literal is found six times as
-# fast in a megabyte of text.
+# fast in a megabyte of text. The fields in any order: older kernels, and gVisor to this day, put
+# the sizes of pages behind those of memory.
 _PRIVATE = re.compile(
     rb" rw-p 00000000 00:00 0 *(\[heap\])?\n"
-    rb"Size: +(\d+) kB\nKernelPageSize:.*\nMMUPageSize:.*\nRss: +(\d+) kB\n"
+    rb"(?=(?:\w+:.*\n)*?Size: +(\d{1,20}) kB)(?=(?:\w+:.*\n)*?Rss: +(\d{1,20}) kB)"
 )
+_ADDRESSES = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
 # A hole smaller than this hides less than the default allowance by far.
 _SMALLEST_HOLE_BYTES = 256 * 1024
 # Elsewhere holes are the rule (the stack of each thread has one), and large ones are those of
@@ -86,6 +90,8 @@ class SmapsText:
 
     def private_footprint_bytes(self) -> int:
         """The footprint but for ``RssShmem``, by adding up lines: next to no allocation."""
+        if self.buffer.find(b"\nAnonymous:", 0, self.length) < 0:
+            raise _lacking("Anonymous")
         total = 0
         for line in _FOOTPRINT_LINE.finditer(self.buffer, 0, self.length):
             size = int(line[2]) * _KB
@@ -96,7 +102,10 @@ class SmapsText:
         """The main heap, and every other mapping that is private, writable and without a name."""
         for found in _PRIVATE.finditer(self.buffer, 0, self.length):
             line = self.buffer.rfind(b"\n", 0, found.start()) + 1
-            start, end = (int(part, 16) for part in self.buffer[line : found.start()].split(b"-"))
+            addresses = _ADDRESSES.fullmatch(self.buffer[line : found.start()])
+            if addresses is None:
+                continue  # not the beginning of a mapping
+            start, end = int(addresses[1], 16), int(addresses[2], 16)
             hole_bytes = (int(found[2]) - int(found[3])) * _KB
             yield PrivateMapping(start, end, found[1] is not None, hole_bytes)
 
@@ -145,6 +154,8 @@ class SmapsText:
     def _entries(self) -> Iterator[SmapsEntry]:
         headers = _HEADER.finditer(self.buffer, 0, self.length)
         header = next(headers, None)
+        if header is None:
+            raise _lacking("header")
         while header is not None:
             following = next(headers, None)
             stop = following.start() if following is not None else self.length
@@ -152,10 +163,9 @@ class SmapsText:
                 name.decode(): int(kilobytes) * _KB
                 for name, kilobytes in _FIELD.findall(self.buffer, header.end(), stop)
             }
-            for needed in ("Size", "Rss", "Anonymous"):
+            for needed in _NEEDED:
                 if needed not in fields:
-                    msg = f"smaps has no {needed} line on this kernel"
-                    raise ReadingUnavailableError(msg)
+                    raise _lacking(needed)
             flags = _VM_FLAGS.search(self.buffer, header.end(), stop)
             yield SmapsEntry(
                 start=int(header[1], 16),
@@ -166,6 +176,10 @@ class SmapsText:
                 fields=fields,
             )
             header = following
+
+
+def _lacking(line: str) -> ReadingUnavailableError:
+    return ReadingUnavailableError(f"smaps has no {line} line on this kernel")
 
 
 @dataclass(frozen=True, slots=True)

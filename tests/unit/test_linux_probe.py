@@ -244,7 +244,7 @@ def test_a_capture_keeps_what_it_read(procfs: Procfs, *, baseline: bool) -> None
     """Later captures neither change an earlier one nor lend its memory."""
     probe = LinuxProbe()
     first = probe.capture(baseline=baseline)
-    own_then = probe._buffers.held_bytes
+    own_then = probe._buffers.size_bytes  # one, for the text: its maps of pages come after it
     later = SMAPS.replace(b"512", b"1024")
     procfs.smaps.write_bytes(later)
     second = probe.capture()

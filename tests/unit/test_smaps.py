@@ -331,11 +331,22 @@ def test_holes_worth_looking_at(size: int, hole: int, *, is_heap: bool, has_hole
     assert mapping.has_holes(is_heap=is_heap) == has_holes
 
 
-def test_an_empty_layout_is_nothing() -> None:
-    """No mapping, no footprint but the shared memory."""
-    found = SmapsText(b"", 0).snapshot(5)
-    assert found.footprint_bytes == 5
-    assert dict(found.kinds) == {"shared-memory": KindUsage(0, 5)}
+@pytest.mark.parametrize("text", [b"", b"no layout\n"])
+def test_a_layout_without_a_mapping_cannot_be_read(text: bytes) -> None:
+    """Every process has some: without any it would pass for one that holds nothing."""
+    smaps = SmapsText(text, len(text))
+    with pytest.raises(ReadingUnavailableError, match="smaps has no header line"):
+        smaps.snapshot(5)
+    with pytest.raises(ReadingUnavailableError, match="smaps has no Anonymous line"):
+        smaps.private_footprint_bytes()
+
+
+@pytest.mark.parametrize("head", [b"", b"7f-", b"7f-x", b"-7f", b"a b-c", b"7f-80-81"])
+def test_what_is_no_address_begins_no_mapping(head: bytes) -> None:
+    """It is passed over, and those after it are found."""
+    text = head + b" rw-p 00000000 00:00 0 \nSize: 8 kB\nRss: 4 kB\n" + OLD_KERNEL
+    found = list(SmapsText(text, len(text)).private_mappings())
+    assert [one.hole_bytes // KIB for one in found] == [2192, 1536]
 
 
 OLD_KERNEL = b"""\
