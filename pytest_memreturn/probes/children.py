@@ -34,7 +34,7 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # stays as it is, to be waited for by its parent.
 _ALL_CHILDREN = os.WEXITED | os.WNOHANG | os.WNOWAIT | 0x40000000
 
-_FIELD = re.compile(rb"^(\w+): +(\d+) kB$", re.MULTILINE)
+_FIELD = re.compile(rb"^(\w+):[ \t]+(\d{1,20}) kB$", re.MULTILINE)
 _MAPPING = re.compile(rb"^[0-9a-f]+-[0-9a-f]+ \S+ [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE)
 # How the kernel names shared memory that has neither a name nor a descriptor.
 _SHARED_ANONYMOUS = b"/dev/zero (deleted)"
@@ -111,11 +111,13 @@ class LinuxChildren:
             tasks = f"{self._proc}/{parents.pop()}/task"
             for thread in self._threads(tasks):
                 # A thread that ended meanwhile has handed its children to another one.
-                with contextlib.suppress(OSError):
-                    names = read_whole(f"{tasks}/{thread}/children").split()
-                    if names:
-                        families.append([int(name) for name in names])
-                        parents += [name.decode() for name in names]
+                with contextlib.suppress(OSError, ValueError):
+                    family = [
+                        int(name) for name in read_whole(f"{tasks}/{thread}/children").split()
+                    ]
+                    if family:
+                        families.append(family)
+                        parents += map(str, family)
         return families
 
     def _threads(self, tasks: str) -> list[str]:
@@ -133,16 +135,19 @@ class LinuxChildren:
         start, _, rest = text.rpartition(b")")
         fields = rest.split()
         name = start.partition(b"(")[2].decode(errors="replace")
-        # proc_pid_stat(5): the state is field 3, the start time field 22.
-        return _Stat(pid, name, is_alive=fields[0] not in b"ZX", start_ticks=int(fields[19]))
+        try:
+            # proc_pid_stat(5): the state is field 3, the start time field 22.
+            return _Stat(pid, name, is_alive=fields[0] not in b"ZX", start_ticks=int(fields[19]))
+        except (IndexError, ValueError):
+            return None
 
     def _child(self, stat: _Stat) -> ChildProcess | None:
-        """The child as data; ``None`` if it has ended."""
+        """The child as data; ``None`` if it has ended, or if what is said of it makes no sense."""
         folder = f"{self._proc}/{stat.pid}"
         try:
             footprint_bytes = _footprint_bytes(folder)
             words = read_small(f"{folder}/cmdline").rstrip(b"\0").split(b"\0")
-        except OSError:
+        except (OSError, IndexError, ValueError):
             return None
         command = command_line([word.decode(errors="replace") for word in words])
         return ChildProcess(stat.pid, stat.name, command, footprint_bytes)
@@ -194,19 +199,22 @@ def _pids_by_psutil() -> list[int]:
 
 
 def _footprint_bytes(folder: str) -> int:
-    """What of a process's memory is its own alone; raises `OSError` if it has ended."""
+    """What of a process's memory is its own alone; raises `OSError` if it has ended.
+
+    `ValueError` and `IndexError` tell of counters that are none.
+    """
     try:
         rollup = _fields(read_small(f"{folder}/smaps_rollup"))
         own_bytes = _own_by_rollup(rollup)
         if own_bytes is None:
             own_bytes = _own_by_mapping(read_by_lines(f"{folder}/smaps"))
+        # A swapped page is shared like any other. Of one that two have, SwapPss is half of Swap;
+        # of one that more have it is less, so that this is never too much.
+        swap_bytes = max(0, 2 * rollup["SwapPss"] - rollup["Swap"])
     except (OSError, KeyError):
         # Another user's process, or a kernel without these files or lines.
         pages = read_small(f"{folder}/statm").split()
         return (int(pages[1]) - int(pages[2])) * mmap.PAGESIZE
-    # A swapped page is shared like any other. Of one that two have, SwapPss is half of Swap; of
-    # one that more have it is less, so that this is never too much.
-    swap_bytes = max(0, 2 * rollup["SwapPss"] - rollup["Swap"])
     return own_bytes + rollup.get("Private_Hugetlb", 0) + swap_bytes
 
 

@@ -304,3 +304,31 @@ def test_a_kernel_that_does_not_tell_enough(procfs: Procfs) -> None:
     """Without the mappings either, counters serve."""
     procfs.write("smaps_rollup", ROLLUP.replace("Pss_Dirty", "Other"))
     assert [child[3] for child in procfs.found()] == [3 * mmap.PAGESIZE]
+
+
+@pytest.mark.parametrize("missing", ["SwapPss", "Swap", "Anonymous", "Private_Dirty"])
+def test_a_sum_without_a_line(missing: str, procfs: Procfs) -> None:
+    """Where the sums lack one that is needed, counters serve."""
+    procfs.write("smaps_rollup", ROLLUP.replace(f"{missing}:", "Other:"))
+    assert [child[3] for child in procfs.found()] == [3 * mmap.PAGESIZE]
+
+
+@pytest.mark.parametrize("stat", ["", "7", "7 (a) S 1 1", f"7 {STAT.format(start='x')}"])
+def test_a_child_whose_state_makes_no_sense_is_left_out(stat: str, procfs: Procfs) -> None:
+    """Nobody can say when it began, or whether it lives."""
+    procfs.write("stat", stat)
+    assert procfs.found() == []
+
+
+@pytest.mark.parametrize("statm", ["", "9 5", "9 x 2"])
+def test_a_child_whose_counters_make_no_sense_is_left_out(statm: str, procfs: Procfs) -> None:
+    """Where they are all that there is."""
+    (procfs.child / "smaps_rollup").unlink()
+    procfs.write("statm", statm)
+    assert procfs.found() == []
+
+
+def test_a_list_of_children_that_makes_no_sense_is_left_out(procfs: Procfs) -> None:
+    """As is that of a thread which has ended."""
+    (procfs.folder / "self/task/1/children").write_text("7 x ", encoding="ascii")
+    assert procfs.found() == []
