@@ -17,12 +17,12 @@ from pytest_memreturn.allocators._memstream import printed_by
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HEAP = re.compile(rb'<heap nr="(\d+)">(.*?)</heap>', re.DOTALL)
-_BIN_TOTAL = re.compile(rb'<(?:size|unsorted) [^>]*total="(\d+)"')
-_REST_SIZE = re.compile(rb'<total type="rest" count="\d+" size="(\d+)"')
-_FAST_SIZE = re.compile(rb'<total type="fast" count="\d+" size="(\d+)"')
-_MAPPED_SIZE = re.compile(rb'<total type="mmap" count="\d+" size="(\d+)"')
-_SYSTEM_SIZE = re.compile(rb'<system type="current" size="(\d+)"')
+_HEAP = re.compile(rb'<heap nr="(\d{1,20})">(.*?)</heap>', re.DOTALL)
+_BIN_TOTAL = re.compile(rb'<(?:size|unsorted) [^>]*total="(\d{1,20})"')
+_REST_SIZE = re.compile(rb'<total type="rest" count="\d+" size="(\d{1,20})"')
+_FAST_SIZE = re.compile(rb'<total type="fast" count="\d+" size="(\d{1,20})"')
+_MAPPED_SIZE = re.compile(rb'<total type="mmap" count="\d+" size="(\d{1,20})"')
+_SYSTEM_SIZE = re.compile(rb'<system type="current" size="(\d{1,20})"')
 
 
 class Glibc(Allocator):
