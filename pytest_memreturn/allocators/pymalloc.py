@@ -15,13 +15,13 @@ from pytest_memreturn.allocators._memstream import printed_by
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ARENAS = re.compile(rb"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
+_ARENAS = re.compile(rb"^(\d{1,20}) arenas \* (\d{1,20}) bytes/arena", re.MULTILINE)
 # pymalloc never gives back its last arena with room, empty as it may be; and one object that the
 # interpreter made for itself while arenas were full (a table that grew, a cache) keeps another.
 # 200,000 small objects that came and went left two arenas of 1 MiB on 3.11, 3.12 and 3.13.
 _ARENAS_IN_RESERVE = 2
 
-_ALLOCATED = re.compile(rb"^# bytes in allocated blocks +=([ \d,]+)$", re.MULTILINE)
+_ALLOCATED = re.compile(rb"^# bytes in allocated blocks += +(\d[\d,]{0,30})$", re.MULTILINE)
 
 
 class Pymalloc(Allocator):

@@ -101,7 +101,7 @@ class Ownership:
         """This process as this procfs calls it, which may be that of another namespace."""
         try:
             return int(_READLINK(f"{self._proc}/self"))
-        except OSError:
+        except (OSError, ValueError):
             return _PID()
 
     def _is_alive(self, creator: int | None) -> bool:

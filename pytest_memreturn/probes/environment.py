@@ -57,7 +57,7 @@ def _own_version() -> str | None:
 def _huge_pages() -> str | None:
     """The kernel's setting for transparent huge pages: the word it puts in brackets."""
     try:
-        setting = _HUGE_PAGES.read_text(encoding="ascii")
+        setting = _HUGE_PAGES.read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
     return setting.partition("[")[2].partition("]")[0] or None

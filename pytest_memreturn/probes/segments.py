@@ -44,7 +44,9 @@ _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's is
 _DELETED = " (deleted)"
 _COLUMNS = ("shmid", "cpid", "cuid", "ctime", "rss", "swap")
 
-_MAPPED = re.compile(rb"^(Rss|Anonymous|Swap|Shared_Hugetlb|Private_Hugetlb): +(\d+)", re.MULTILINE)
+_MAPPED = re.compile(
+    rb"^(Rss|Anonymous|Swap|Shared_Hugetlb|Private_Hugetlb): +(\d{1,20})\b", re.MULTILINE
+)
 _HEADER = re.compile(rb"^([0-9a-f]+-[0-9a-f]+ \S{4} .*)$", re.MULTILINE)
 
 
@@ -96,7 +98,7 @@ class LinuxSegments:
         """
         found = (*self._new_shm(known), *self._new_sysv(known), *self._new_unlinked(known))
         own = self._ownership.own(
-            [one for one in found if one.size_bytes],
+            [one for one in found if one.size_bytes > 0],
             since_ns=known.at_ns,
             family=family,
             peak_growth_bytes=peak_growth_bytes,
