@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, settings
 
 # No deadline and no complaint of slowness: neither is a law of this package, and both depend on
@@ -9,4 +11,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "laws", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("laws")
+# To look for long, and each time elsewhere: HYPOTHESIS_PROFILE=long.
+settings.register_profile(
+    "long", settings.get_profile("laws"), derandomize=False, max_examples=20_000, print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "laws"))
