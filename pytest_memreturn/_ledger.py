@@ -248,8 +248,10 @@ def _split_shared(
     space_growth += (before.lazy_free_bytes or 0) - (after.lazy_free_bytes or 0)
     unclaimed_space = space_growth - held_growth - own_mapping_growth - untold
     split["mapped"] = between_zero_and(rest, unclaimed_space)
-    touched = _untouched(before, [one.before for one in pairs], kinds) - _untouched(
-        after, [one.after for one in pairs], kinds
+    # What a pool holds of malloc's blocks has no mappings but theirs.
+    mapping = [pair for pair in pairs if pair not in pools]
+    touched = _untouched(before, [one.before for one in mapping], kinds) - _untouched(
+        after, [one.after for one in mapping], kinds
     )
     _add_newly_touched(split, rest - split["mapped"], pairs, sharing, touched)
     return split
