@@ -85,9 +85,7 @@ def find_causes(
         found[slug] = found.get(slug, 0) + size
 
     unspent = max(python_in_malloc_bytes or 0, 0)
-    # malloc first: it is where Python's buffers come from unless another took its place.
-    accounts = sorted(at_gate.to_dict().items(), key=lambda entry: entry[0] != "malloc-live")
-    for account, size in accounts:
+    for account, size in at_gate.to_dict().items():
         if account in _FIXED_CAUSES:
             add(_FIXED_CAUSES[account], size)
         elif account.endswith(LIVE):
