@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from pytest_memreturn._allowance import SHARE_FLOOR_BYTES, Allowance, allowance
+from pytest_memreturn._allowance import SHARE_FLOOR_BYTES, Allowance, allowance, with_reserve
 from pytest_memreturn._settings import Limits, Sourced
 from pytest_memreturn._sizes import KIB, MIB
 
@@ -77,3 +77,18 @@ def test_of_a_size_and_a_share_the_narrower_counts(
     """Both must hold, so the message names the one that allows less."""
     found = allowance(limits(size_bytes, Fraction(19, 20)), 100 * MIB)
     assert found == Allowance(allowed_bytes, origin)
+
+
+@pytest.mark.parametrize("reserve_bytes", [-1, 0])
+def test_no_reserve_changes_nothing(reserve_bytes: int) -> None:
+    """Neither the number nor where it came from."""
+    default = Allowance(2 * MIB, "default")
+    assert with_reserve(default, reserve_bytes) is default
+
+
+@pytest.mark.parametrize(("reserve_bytes", "text"), [(1, "1 B"), (3 * MIB, "3.0 MiB")])
+def test_a_reserve_is_added_and_said(reserve_bytes: int, text: str) -> None:
+    """The number grows by it, and its origin names it."""
+    assert with_reserve(Allowance(2 * MIB, "default"), reserve_bytes) == Allowance(
+        2 * MIB + reserve_bytes, f"default + {text} allocator reserve", reserve_bytes
+    )
