@@ -294,6 +294,21 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report", "--fail-under=100", env=env)
 
 
+@nox.session(python=PYTHONS[0])
+def mutation(session: nox.Session) -> None:
+    """Change what decides, line by line, and demand that a test fails for each change."""
+    session.install(".", "--group", "mutation")
+    # mutmut writes the changed package beside the original: not into this checkout.
+    copy = Path(session.create_tmp()).resolve() / "checkout"
+    shutil.rmtree(copy, ignore_errors=True)
+    for name in (PACKAGE, "tests"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    session.chdir(copy)
+    session.run("mutmut", "run", *session.posargs, env=CLOSED)
+    session.run("python", "tests/mutation/check.py")
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check the style, and that the formatter has nothing to change."""

@@ -13,6 +13,6 @@ settings.register_profile(
 )
 # To look for long, and each time elsewhere: HYPOTHESIS_PROFILE=long.
 settings.register_profile(
-    "long", settings.get_profile("laws"), derandomize=False, max_examples=20_000, print_blob=True
+    "long", settings.get_profile("laws"), derandomize=False, max_examples=10_000, print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "laws"))
