@@ -19,7 +19,7 @@ from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn._snapshot import Counters, MappedRange, Peak
 from pytest_memreturn.probes import linux
 from pytest_memreturn.probes._residency import page_maps
-from pytest_memreturn.probes._smaps import SmapsText
+from pytest_memreturn.probes._smaps import ARENA_ALIGNMENT, SmapsText
 from pytest_memreturn.probes.linux import LinuxProbe
 
 SMAPS = b"""\
@@ -336,10 +336,13 @@ def test_a_thread_heap_is_told_by_its_memory(procfs: Procfs) -> None:
 def test_holes_of_a_large_pool_are_told_by_their_pages(procfs: Procfs) -> None:
     """A pool takes addresses at once and fills them little by little."""
     size = 8 * MIB
-    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+    room = size + mmap.PAGESIZE
+    with mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory.madvise(mmap.MADV_NOHUGEPAGE)
-        start = _address_of(memory)
-        memory[5 * mmap.PAGESIZE] = 1
+        # Where a thread heap could begin, its first page is looked at, and is there from then on.
+        aside = 0 if _address_of(memory) % ARENA_ALIGNMENT else mmap.PAGESIZE
+        start = _address_of(memory) + aside
+        memory[aside + 5 * mmap.PAGESIZE] = 1
         procfs.smaps.write_text(
             "00400000-00401000 r--p 00000000 08:02 1 /usr/bin/x\n"
             "Size: 4 kB\nKernelPageSize: 4 kB\nMMUPageSize: 4 kB\nRss: 0 kB\nAnonymous: 0 kB\n"
