@@ -17,7 +17,8 @@ from pytest_memreturn.allocators._memstream import printed_by
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HEAP = re.compile(rb'<heap nr="(\d{1,20})">(.*?)</heap>', re.DOTALL)
+# Each begins with characters that stand for themselves: found in a tenth of the time.
+_HEAP_NUMBER = re.compile(rb'<heap nr="(\d{1,20})">')
 _BIN_TOTAL = re.compile(rb'<(?:size|unsorted) [^>]*total="(\d{1,20})"')
 _REST_SIZE = re.compile(rb'<total type="rest" count="\d+" size="(\d{1,20})"')
 _FAST_SIZE = re.compile(rb'<total type="fast" count="\d+" size="(\d{1,20})"')
@@ -89,23 +90,25 @@ def parse_arenas(text: bytes) -> Arenas:
     2.43 has none, and no total of them.
     """
     count = held = live = thread_live = thread_tops = 0
-    for heap in _HEAP.finditer(text):
-        system, rest = _SYSTEM_SIZE.search(heap[2]), _REST_SIZE.search(heap[2])
-        if system is None or rest is None:
+    *heaps, whole = text.split(b"</heap>")
+    for heap in heaps:
+        number = _HEAP_NUMBER.search(heap)
+        system, rest = _SYSTEM_SIZE.search(heap), _REST_SIZE.search(heap)
+        if number is None or system is None or rest is None:
             continue
-        fast = _FAST_SIZE.search(heap[2])
+        fast = _FAST_SIZE.search(heap)
         fast_bytes = int(fast[1]) if fast is not None else 0
         count += 1
         held += int(system[1])
         # A thread that allocates meanwhile can make the parts of a heap disagree.
         in_heap = max(0, int(system[1]) - int(rest[1]) - fast_bytes)
         live += in_heap
-        if heap[1] == b"0":  # the main arena, whose top a trim does hand back
+        if number[1] == b"0":  # the main arena, whose top a trim does hand back
             continue
         thread_live += in_heap
-        binned = sum(int(total) for total in _BIN_TOTAL.findall(heap[2])) - fast_bytes
+        binned = sum(int(total) for total in _BIN_TOTAL.findall(heap)) - fast_bytes
         thread_tops += max(0, int(rest[1]) - binned)
-    mapped = _MAPPED_SIZE.search(text)
+    mapped = _MAPPED_SIZE.search(whole)
     return Arenas(count, held, live, int(mapped[1]) if mapped else 0, thread_live, thread_tops)
 
 
