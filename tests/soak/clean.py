@@ -93,7 +93,7 @@ def json_large(rng: Random) -> None:
     assert len(json.loads(json.dumps(found))) == len(found)
 
 
-@clean()
+@clean(trim=True)
 def re_(rng: Random) -> None:
     """Find words in a text."""
     words = ["".join(rng.choices(string.ascii_lowercase, k=6)) for _ in range(300)]
