@@ -207,14 +207,14 @@ def changed(**by: int) -> Callable[[Process], None]:
         ),
         pytest.param(
             changed(old_garbage=100),
-            ["young", "collect", "trim"],
+            ["young", "trim", "collect", "trim"],
             LeftGarbage(0, 0),
             0,
             id="old garbage",
         ),
         pytest.param(
             changed(live=100),
-            ["young", "collect", "trim", "layout"],
+            ["young", "trim", "collect", "trim", "layout"],
             LeftGarbage(0, 0),
             0,
             id="what grew and is no garbage can't be told from it",
@@ -235,6 +235,13 @@ def changed(**by: int) -> Callable[[Process], None]:
             LeftGarbage(0, 0),
             0,
             id="what came and went in old holes",
+        ),
+        pytest.param(
+            changed(free=100),
+            ["young", "trim"],
+            LeftGarbage(0, 0),
+            0,
+            id="much that came and went in old holes is no garbage",
         ),
         pytest.param(
             changed(touched=2 * 2**20),
