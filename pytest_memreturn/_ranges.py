@@ -65,23 +65,26 @@ class AddressSet:
     """The addresses of some ranges, to ask which of them are among them."""
 
     def __init__(self, ranges: Iterable[MappedRange]) -> None:
-        # Arrays, since lists would bring int objects of ours into what is counted.
-        self._starts = array("Q")
-        self._ends = array("Q")
+        """`ranges`: sorted, of which no two touch."""
+        # An array, since a list would bring int objects of ours into what is counted.
+        self._edges = array("Q")
         for one in ranges:
-            self._starts.append(one.start)
-            self._ends.append(one.end)
+            self._edges.extend((one.start, one.end))
 
     def __bool__(self) -> bool:
-        return bool(self._starts)
+        return bool(self._edges)
 
     def holds(self, address: int, size_bytes: int) -> bool:
         """Whether a block lies in one of them, by its first byte or by its middle.
 
         The first page of a new block may be an old one, shared with the block below it.
         """
-        return address in self or address + size_bytes // 2 in self
+        # Asked for a million objects: written out, it takes half the time.
+        edges = self._edges
+        return bool(
+            bisect_right(edges, address) & 1 or bisect_right(edges, address + size_bytes // 2) & 1
+        )
 
     def __contains__(self, address: int) -> bool:
-        index = bisect_right(self._starts, address) - 1
-        return index >= 0 and address < self._ends[index]
+        # Behind a start and before its end lies an odd number of edges.
+        return bool(bisect_right(self._edges, address) & 1)

@@ -18,6 +18,9 @@ Outcome: TypeAlias = Literal["returned", "retained", "unjudged"]
 # A cause other than the first is listed when it has more than this part of what was retained.
 _LISTED_ABOVE = 1 / 4
 
+_HELD = "held-by-"
+_OUTSIDE_CAUSES = ("child-process", "shared-memory")
+
 
 @dataclass(frozen=True, slots=True)
 class Causes:
@@ -39,6 +42,20 @@ class Causes:
             for slug, size in self.bytes_by_cause.items()
             if slug == self.first or size > whole * _LISTED_ABOVE
         }
+
+    @property
+    def is_clear_without_survivors(self) -> bool:
+        """Whether no object that stayed can have a part in a cause that is listed.
+
+        Free memory that a trim returns, children and segments are there whoever lives.
+        """
+        whole = sum(self.bytes_by_cause.values())
+        others = sum(
+            size
+            for slug, size in self.bytes_by_cause.items()
+            if not slug.startswith(_HELD) and slug not in _OUTSIDE_CAUSES
+        )
+        return others <= whole * _LISTED_ABOVE
 
 
 def judge(retained_bytes: int, allowance: Allowance) -> Outcome:
@@ -101,7 +118,7 @@ def find_causes(
             parts = free_parts.get(account, {})
             pinned = sum(part for slug, part in parts.items() if slug.endswith(PINNED))
             add(f"pinned-{name}", pinned)
-            add(f"held-by-{name}", size - pinned)
+            add(_HELD + name, size - pinned)
         else:
             add(account, size)
     shares = sorted(((slug, size) for slug, size in found.items() if size > 0), key=lambda s: -s[1])

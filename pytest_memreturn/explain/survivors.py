@@ -64,15 +64,20 @@ def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
 
     libraries = LibraryBuffers()
     pooled = pooled_up_to_bytes(after.allocators)
+    kinds = _Kinds()
+    holds = grown.holds
 
-    def new_bytes(candidate: object, size_bytes: int) -> int:
-        in_library = libraries.new_bytes(candidate, grown.holds) if libraries else 0
+    def new_bytes(candidate: object, kind: _Kind, size_bytes: int) -> int:
+        in_library = libraries.new_bytes(candidate, holds) if libraries else 0
         if in_library:
             return in_library
-        is_new = grown.holds(id(candidate), size_bytes)
-        return size_bytes if is_new or _has_buffer_in(grown, candidate, size_bytes) else 0
+        if holds(id(candidate), size_bytes):
+            return size_bytes
+        if size_bytes - kind.fixed_bytes <= _LARGEST_POOLED_BYTES:
+            return 0  # nearly every object: it has no buffer, or a small one
+        return size_bytes if _has_buffer_in(grown, candidate, kind, size_bytes) else 0
 
-    return _count(_reachable_objects(gc.get_objects()), new_bytes, pooled)
+    return _count(_reachable_objects(gc.get_objects(), kinds), new_bytes, pooled)
 
 
 def pooled_up_to_bytes(allocators: Iterable[AllocatorStatistics]) -> int:
@@ -93,13 +98,15 @@ def find_newborn(pooled_bytes: int) -> Survivors:
     counts: dict[str, float] = defaultdict(float)
     sizes: dict[str, float] = defaultdict(float)
     in_malloc_bytes = 0.0
+    kinds = _Kinds()
     young = [*gc.get_objects(0), *gc.get_objects(1)]
     for one in young:
-        if one is young or _is_ours(type(one)):
+        kind = kinds.of(one)
+        if one is young or kind.is_ours:
             continue
-        for candidate, share in _with_shares(one):
+        for candidate, share in _with_shares(one, kind):
             size_bytes = _size_of(candidate)
-            name = _type_name(type(candidate))
+            name = kinds.of(candidate).name
             counts[name] += share
             sizes[name] += size_bytes * share
             if size_bytes > pooled_bytes:
@@ -111,10 +118,10 @@ def find_newborn(pooled_bytes: int) -> Survivors:
     )
 
 
-def _with_shares(one: object) -> Iterator[tuple[object, float]]:
+def _with_shares(one: object, kind: _Kind) -> Iterator[tuple[object, float]]:
     """An object that gc tracks, and its part in each untracked one that hangs on it."""
     yield one, 1.0
-    if _is_module(type(one)):
+    if kind.is_module:
         return
     pending = [(one, 1.0)]
     while pending:
@@ -134,25 +141,26 @@ def python_in_malloc_bytes(pooled_bytes: int) -> int:
     """What all Python objects together hold of malloc, or of what serves in its place."""
     return sum(
         size_bytes
-        for candidate in _reachable_objects(gc.get_objects())
+        for candidate, _ in _reachable_objects(gc.get_objects(), _Kinds())
         if (size_bytes := _size_of(candidate)) > pooled_bytes
     )
 
 
 def _count(
-    candidates: Iterable[object], new_bytes: Callable[[object, int], int], pooled_bytes: int
+    candidates: Iterable[tuple[object, _Kind]],
+    new_bytes: Callable[[object, _Kind, int], int],
+    pooled_bytes: int,
 ) -> Survivors:
     """The candidates of which some bytes are new, by type."""
     counts: dict[str, int] = defaultdict(int)
     sizes: dict[str, int] = defaultdict(int)
     in_malloc_bytes = 0
-    for candidate in candidates:
-        size_bytes = new_bytes(candidate, _size_of(candidate))
+    for candidate, kind in candidates:
+        size_bytes = new_bytes(candidate, kind, _size_of(candidate))
         if not size_bytes:
             continue
-        name = _type_name(type(candidate))
-        counts[name] += 1
-        sizes[name] += size_bytes
+        counts[kind.name] += 1
+        sizes[kind.name] += size_bytes
         if size_bytes > pooled_bytes:
             in_malloc_bytes += size_bytes
     return _by_type(counts, sizes, in_malloc_bytes)
@@ -170,19 +178,18 @@ def _by_type(
     return Survivors(types, in_malloc_bytes)
 
 
-def _reachable_objects(tracked: list[object]) -> Iterator[object]:
+def _reachable_objects(tracked: list[object], kinds: _Kinds) -> Iterator[tuple[object, _Kind]]:
     """The `tracked` objects, and what those refer to that gc does not track.
 
     Untracked dicts and tuples are followed further. Objects of this package are left out.
     """
-    numpy_array = getattr(sys.modules.get("numpy"), "ndarray", None)
-    own = {id(tracked)}
     seen: set[int] = set()
     for one in tracked:
-        if id(one) in own or _is_ours(type(one)):
+        kind = kinds.of(one)
+        if kind.is_ours or one is tracked:
             continue
-        yield one
-        if _is_module(type(one)):
+        yield one, kind
+        if kind.is_module:
             # What a module's names refer to hangs on its dict, which gc tracks. What a C module
             # keeps besides must not be touched: _asyncio of CPython 3.12 shows dead objects of its
             # free list here, and to take a reference to one and drop it makes that list a ring.
@@ -190,28 +197,56 @@ def _reachable_objects(tracked: list[object]) -> Iterator[object]:
         pending = _untracked_referents(one)
         while pending:
             other = pending.pop()
-            if id(other) in seen or id(other) in own:
+            address = id(other)
+            if address in seen:
                 continue
-            seen.add(id(other))
-            yield other
-            if type(other) is dict or type(other) is tuple:
+            seen.add(address)
+            kind = kinds.of(other)
+            yield other, kind
+            if kind.is_followed:
                 pending += _untracked_referents(other)
-            elif numpy_array is not None and any(
-                one is numpy_array for one in _of_type(type(other), "__mro__")
-            ):
+            elif kind.numpy_base is not None:
                 # An array says nothing to gc of the object whose memory it shows.
-                base = numpy_array.base.__get__(other)
+                base = kind.numpy_base(other)
                 if base is not None and not gc.is_tracked(base):
                     pending.append(base)
 
 
-def _is_module(found: type) -> bool:
-    return any(base is ModuleType for base in _of_type(found, "__mro__"))
+class _Kind:
+    """What a census asks of a type, asked once."""
+
+    __slots__ = ("fixed_bytes", "is_followed", "is_module", "is_ours", "name", "numpy_base", "type")
+
+    def __init__(self, found: type) -> None:
+        mro = _of_type(found, "__mro__")
+        module, name = _of_type(found, "__module__"), _of_type(found, "__qualname__")
+        numpy_array = getattr(sys.modules.get("numpy"), "ndarray", None)
+        # Keeps the type's address from being given to another one.
+        self.type = found
+        self.name: str = name if module == "builtins" else f"{module}.{name}"
+        self.is_ours = isinstance(module, str) and module.startswith(_OWN_MODULES)
+        self.is_module = any(base is ModuleType for base in mro)
+        self.is_followed = found is dict or found is tuple
+        self.fixed_bytes: int = _of_type(found, "__basicsize__")
+        self.numpy_base: Callable[[object], object] | None = None
+        if numpy_array is not None and any(base is numpy_array for base in mro):
+            self.numpy_base = numpy_array.base.__get__
 
 
-def _is_ours(found: type) -> bool:
-    module = _of_type(found, "__module__")
-    return isinstance(module, str) and module.startswith(_OWN_MODULES)
+class _Kinds:
+    """The kinds of all objects of one census: some hundred, of a million objects."""
+
+    def __init__(self) -> None:
+        # By address: a metaclass may compare and hash its classes in any way.
+        self._known: dict[int, _Kind] = {}
+
+    def of(self, one: object) -> _Kind:
+        """The kind of an object."""
+        found = type(one)
+        kind = self._known.get(id(found))
+        if kind is None:
+            kind = self._known[id(found)] = _Kind(found)
+        return kind
 
 
 def _of_type(found: type, name: str) -> Any:  # noqa: ANN401 - a class may name anything its module
@@ -230,30 +265,20 @@ def _size_of(candidate: object) -> int:
         return 0
 
 
-def _has_buffer_in(grown: AddressSet, candidate: object, size_bytes: int) -> bool:
+def _has_buffer_in(grown: AddressSet, candidate: object, kind: _Kind, size_bytes: int) -> bool:
     """Whether a large object's own fields hold an address in `grown`.
 
     Lists, dicts, sets, bytearrays, arrays: their small fixed part may sit in an old hole while
     the buffer it points to is new. The fixed part of a live object can be read safely.
     """
-    fixed_bytes: int = _of_type(type(candidate), "__basicsize__")
-    if size_bytes - fixed_bytes <= _LARGEST_POOLED_BYTES or fixed_bytes > _LARGEST_SCANNED_BYTES:
+    fixed_bytes = kind.fixed_bytes
+    if fixed_bytes > _LARGEST_SCANNED_BYTES:
         return False
     words = fixed_bytes // 8
     fields = struct.unpack(f"{words}Q", ctypes.string_at(id(candidate), words * 8))
     # Behind what every object begins with, a numpy array has the address of its data; what it
     # keeps of its shape is another block, small and far from them.
     pointers = fields[_HEADER_WORDS:]
-    if _is_numpy_array(type(candidate)):
+    if kind.numpy_base is not None:
         pointers = pointers[:1]
     return any(grown.holds(word, size_bytes - fixed_bytes) for word in pointers)
-
-
-def _is_numpy_array(found: type) -> bool:
-    numpy_array = getattr(sys.modules.get("numpy"), "ndarray", None)
-    return any(one is numpy_array for one in _of_type(found, "__mro__"))
-
-
-def _type_name(found: type) -> str:
-    module, name = _of_type(found, "__module__"), _of_type(found, "__qualname__")
-    return name if module == "builtins" else f"{module}.{name}"

@@ -358,6 +358,20 @@ def test_the_longer_list_of_survivors_is_told() -> None:
     assert hiding(names(20), Looks(names(20))).explanation.survivors == names(20).types
 
 
+@pytest.mark.parametrize(("live", "asked"), [(100 + 125, 0), (100 + 126, 1)])
+def test_where_nearly_all_is_free_nobody_looks_for_survivors(live: int, asked: int) -> None:
+    """A census takes a second, and could name nothing that is listed."""
+    case = Case(
+        reading(1000, pool(100, 1000)),
+        reading(1500, pool(live, 1500)),
+        after_trim=({"pool": 500 + 100 - live}, reading(1000 + live - 100, pool(live, 1500))),
+        looks=Looks(names(40)),
+    )
+    found = case.findings()
+    assert len(case.looks.asked) == asked
+    assert found.causes.first == "held-by-pool"
+
+
 def test_where_all_shows_nobody_counts_all_objects() -> None:
     """That takes its time, and addresses tell whose it is."""
     looks = Looks(names(40), all_python_bytes=10**6)

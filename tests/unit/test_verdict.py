@@ -268,3 +268,26 @@ def test_where_nothing_has_a_share_the_cause_is_unexplained() -> None:
     """There is always a slug to print."""
     assert Causes({}).first == "unexplained"
     assert Causes({}).listed == {}
+
+
+@pytest.mark.parametrize(
+    ("causes", "is_clear"),
+    [
+        pytest.param({"held-by-malloc": 75, "live-native": 25}, True, id="a quarter may live"),
+        pytest.param({"held-by-malloc": 74, "live-native": 26}, False, id="more may live"),
+        pytest.param(
+            {"held-by-malloc": 74, "live-native": 13, "pinned-python": 13}, False, id="together"
+        ),
+        pytest.param({"child-process": 40, "shared-memory": 40}, True, id="outside"),
+        pytest.param({"held-by-jemalloc": 1}, True, id="another allocator"),
+        pytest.param({"pinned-malloc": 1}, False, id="pinned, by whom?"),
+        pytest.param({"mapped": 1}, False, id="a mapping, whose?"),
+        pytest.param({"unexplained": 1}, False, id="unexplained"),
+        pytest.param({}, True, id="nothing"),
+    ],
+)
+def test_who_survived_is_asked_where_it_could_be_told(
+    causes: dict[str, int], *, is_clear: bool
+) -> None:
+    """What is free, or outside, is nobody's object."""
+    assert Causes(causes).is_clear_without_survivors is is_clear
