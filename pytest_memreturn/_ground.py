@@ -63,6 +63,19 @@ class _LowWater:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How something began that outlives windows: the pulses before it came, and after."""
+
+    before: Pulse
+    after: Pulse
+
+    @property
+    def came_bytes(self) -> int:
+        """At most so much came with it."""
+        return _LowWater.at(self.before).risen_bytes(self.after)
+
+
 @dataclass(slots=True)
 class Ground:
     """What is known of a process from the windows before.
@@ -76,6 +89,7 @@ class Ground:
     _at_layout: Pulse | None = None
     _since_collection: _LowWater | None = None
     _since_young: _LowWater | None = None
+    _ended_bytes: int = 0
     _most_live: Mapping[str, int] = field(default_factory=dict)
     _least_after_trim_bytes: int = 0
     _process_id: int = 0
@@ -84,17 +98,24 @@ class Ground:
         """Forget everything in a process that was forked since."""
         if process_id != self._process_id:
             self._layout, self._process_id = None, process_id
-            self.doubt()
+            self.ended(None)
 
-    def doubt(self) -> None:
-        """Expect garbage whatever the figures say, because something that lived long has ended."""
-        self._since_collection = None
+    def ended(self, lifetime: Lifetime | None) -> None:
+        """Expect garbage though no figure rises, because something has ended that lived long.
+
+        What it leaves came with it or later. ``None``: nobody saw how it began.
+        """
+        if lifetime is None:
+            self._since_collection = None
+        elif self._since_collection is not None:
+            self._since_collection.sees(lifetime.before)
+            self._ended_bytes += lifetime.came_bytes
 
     def garbage_bytes(self, pulse: Pulse) -> int | None:
         """At most so much is garbage; ``None``: nobody can tell."""
         if self._since_collection is None:
             return None
-        return self._since_collection.risen_bytes(pulse)
+        return max(self._since_collection.risen_bytes(pulse), self._ended_bytes)
 
     def young_garbage_bytes(self, pulse: Pulse) -> int | None:
         """At most so much is garbage that no collection has passed over yet."""
@@ -110,7 +131,7 @@ class Ground:
 
     def was_collected(self, pulse: Pulse) -> None:
         """Take `pulse` for that of a process without garbage."""
-        self._since_collection = _LowWater.at(pulse)
+        self._since_collection, self._ended_bytes = _LowWater.at(pulse), 0
         self.was_collected_young(pulse)
 
     def was_collected_young(self, pulse: Pulse) -> None:

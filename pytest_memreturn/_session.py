@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from pytest_memreturn import _options, _xdist
-from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
+from pytest_memreturn._errors import (
+    InvalidSettingError,
+    MemoryNotReturnedWarning,
+    ReadingUnavailableError,
+)
 from pytest_memreturn._failures import VerdictFailure
+from pytest_memreturn._ground import Lifetime, Pulse
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn._test_report import line_number, location, state_of
 
@@ -45,6 +50,8 @@ class Session:
         self._instruments: tuple[Instruments, Instruments] | None = None
         self._open_windows: list[Recorder] = []
         self._problem: str | None = None
+        # Of fixtures that are alive, and outlive a test.
+        self._lifetimes: dict[pytest.FixtureDef[Any], Lifetime] = {}
 
     def prepare(self, items: Sequence[pytest.Item]) -> None:
         """Make the instruments before the first test, if any test is to be judged.
@@ -151,7 +158,19 @@ class Session:
     def fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, T, T]:
         """Set up a fixture; what outlives the test that needs it first is not that test's."""
         __tracebackhide__ = True
-        if not self._open_windows or fixturedef.scope == "function":
+        if fixturedef.scope == "function" or self._instruments is None:
+            return (yield)
+        before = self._pulse()
+        try:
+            return (yield from self._excluded(fixturedef))
+        finally:
+            after = self._pulse()
+            if before is not None and after is not None:
+                self._lifetimes[fixturedef] = Lifetime(before, after)
+
+    def _excluded(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, T, T]:
+        __tracebackhide__ = True
+        if not self._open_windows:
             return (yield)
         from pytest_memreturn._measure import exclude
 
@@ -165,8 +184,19 @@ class Session:
 
     def fixture_ended(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         """Expect garbage where a fixture has ended that outlived the tests before."""
-        if fixturedef.scope != "function" and self._instruments is not None:
-            self._instruments[1].ground.doubt()
+        # pytest ends a fixture once for each test that used it; only the first time it has a value.
+        if fixturedef.scope == "function" or fixturedef.cached_result is None:
+            return
+        lifetime = self._lifetimes.pop(fixturedef, None)
+        if self._instruments is not None:
+            self._instruments[1].ground.ended(lifetime)
+
+    def _pulse(self) -> Pulse | None:
+        assert self._instruments is not None  # its callers have asked
+        try:
+            return self._instruments[1].pulse()
+        except ReadingUnavailableError:
+            return None  # the next window will say so
 
     def instruments(self) -> Instruments:
         """What this process measures with, and what hooks have added to it."""

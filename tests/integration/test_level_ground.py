@@ -29,6 +29,27 @@ def cycle():
 def test_uses(cycle):
     pass
 """,
+    "what tests put into a fixture of a module": """
+import gc
+import pytest
+
+@pytest.fixture(scope="module")
+def cycle():
+    cycle = []
+    cycle.append(cycle)
+    return cycle
+
+@pytest.mark.returns_memory("100 MB")
+def test_fills(cycle):
+    cycle.append(bytearray(40_000_000))
+
+def test_collects():
+    gc.collect()
+
+@pytest.mark.returns_memory
+def test_uses(cycle):
+    pass
+""",
     "garbage of a test that was not judged": """
 import pytest
 

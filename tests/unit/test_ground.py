@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from pytest_memreturn._ground import Ground, Pulse
+from pytest_memreturn._ground import Ground, Lifetime, Pulse
 from pytest_memreturn._snapshot import Activity, AllocatorStatistics, Counters, Snapshot
 
 CALM = Activity(touched_bytes=1000, lazily_freed_bytes=500)
@@ -148,13 +148,38 @@ def test_before_the_first_collection_there_is_no_mark_to_move() -> None:
 
 
 def test_what_lived_long_and_has_ended_may_all_be_garbage() -> None:
-    """Though no figure rose; it is none of the young."""
+    """Though no figure rose, where nobody saw how it began; it is none of the young."""
     ground = level()
-    ground.doubt()
+    ground.ended(None)
+    assert ground.garbage_bytes(pulse()) is None
+    ground.ended(Lifetime(pulse(), pulse()))
     assert ground.garbage_bytes(pulse()) is None
     assert ground.young_garbage_bytes(pulse()) == 0
     ground.was_collected(pulse())
     assert ground.garbage_bytes(pulse()) == 0
+
+
+def test_what_has_ended_leaves_what_came_with_it() -> None:
+    """Also where as much has gone since, and all together; until the next collection."""
+    ground = level()
+    first, second = Lifetime(pulse(1000), pulse(1060)), Lifetime(pulse(1000), pulse(1050))
+    ground.ended(first)
+    assert ground.garbage_bytes(pulse(1000)) == 60
+    ground.ended(second)
+    assert ground.garbage_bytes(pulse(1000)) == 110
+    ground.was_collected(pulse())
+    assert ground.garbage_bytes(pulse()) == 0
+
+
+def test_what_has_ended_leaves_what_came_later() -> None:
+    """All that has risen since it began may have hung on it."""
+    ground = level()
+    ground.was_collected(pulse(1500))
+    ground.ended(Lifetime(pulse(1000), pulse(1000)))
+    assert ground.garbage_bytes(pulse(1500)) == 500
+    assert ground.young_garbage_bytes(pulse(1500)) == 0
+    lives = replace(MALLOC, live_bytes=MALLOC.live_bytes - 90)
+    assert Lifetime(pulse(1000, lives, PYTHON), pulse(1000)).came_bytes == 90
 
 
 def test_room_is_bounded_by_what_was_freed() -> None:
