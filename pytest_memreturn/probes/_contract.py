@@ -66,7 +66,10 @@ class MemoryProbe(Protocol):
 
 
 class OutsideProbe(Protocol):
-    """Finds memory beyond this process's own mappings: its children, segments left behind."""
+    """Finds memory beyond this process's own mappings: its children, segments left behind.
+
+    Both methods raise `ReadingUnavailableError` where they can't look.
+    """
 
     def begin(self) -> object:
         """What is there now, for `since`."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from pytest_memreturn._errors import ReadingUnavailableError
+
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Iterator
@@ -70,3 +72,8 @@ def write_small(path: str, data: bytes) -> None:
         _WRITE(descriptor, data)
     finally:
         _CLOSE(descriptor)
+
+
+def unreadable(path: str, error: OSError) -> ReadingUnavailableError:
+    """The error that becomes the reason of a record, for a file that could not be read."""
+    return ReadingUnavailableError(f"cannot read {path}: {error.strerror or error}")

@@ -179,7 +179,7 @@ class SmapsText:
 
 
 def _lacking(line: str) -> ReadingUnavailableError:
-    return ReadingUnavailableError(f"smaps has no {line} line on this kernel")
+    return ReadingUnavailableError(f"/proc/self/smaps has no {line} line on this kernel")
 
 
 @dataclass(frozen=True, slots=True)

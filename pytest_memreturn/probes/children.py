@@ -3,6 +3,9 @@
 What is missed: a daemon, which init has adopted; pages that two descendants share with each
 other and not with us, which are nobody's own; shared memory of a descendant that has a name
 (those are segments) or that another process maps too.
+
+What can't be read raises `ReadingUnavailableError`: a child of whom nobody could say what it holds
+must not pass for none.
 """
 
 from __future__ import annotations
@@ -14,16 +17,21 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psutil
 
+from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._outside import ChildProcess
-from pytest_memreturn.probes._files import read_by_lines, read_small
+from pytest_memreturn.probes._files import read_by_lines, read_small, unreadable
 from pytest_memreturn.probes._smaps import by_header
 from pytest_memreturn.probes.outside import command_line, helper_pids
 
+T = TypeVar("T")
+
 # Bound here for the same reason as in _files.
 _OPEN, _CLOSE, _READ, _LISTDIR, _WAITID = os.open, os.close, os.read, os.listdir, os.waitid
+_KILL = os.kill
 _CLOCK_NS = time.clock_gettime_ns
 
 _KB = 1024
@@ -34,6 +42,7 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # stays as it is, to be waited for by its parent.
 _ALL_CHILDREN = os.WEXITED | os.WNOHANG | os.WNOWAIT | 0x40000000
 
+_PID = re.compile(rb"(?<!\S)\d{1,10}(?!\S)")
 _FIELD = re.compile(rb"^(\w+):[ \t]+(\d{1,20}) kB$", re.MULTILINE)
 _MAPPING = re.compile(rb"^[0-9a-f]+-[0-9a-f]+ \S+ [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE)
 # How the kernel names shared memory that has neither a name nor a descriptor.
@@ -109,27 +118,22 @@ class LinuxChildren:
         parents = ["self"]
         while parents:
             tasks = f"{self._proc}/{parents.pop()}/task"
-            for thread in self._threads(tasks):
+            for thread in _unless_ended(_LISTDIR, tasks) or ():
                 # A thread that ended meanwhile has handed its children to another one.
-                with contextlib.suppress(OSError, ValueError):
-                    family = [
-                        int(name) for name in read_whole(f"{tasks}/{thread}/children").split()
-                    ]
-                    if family:
-                        families.append(family)
-                        parents += map(str, family)
+                text = _unless_ended(read_whole, f"{tasks}/{thread}/children") or b""
+                family = [int(name) for name in _PID.findall(text)]
+                if family:
+                    families.append(family)
+                    parents += map(str, family)
         return families
 
-    def _threads(self, tasks: str) -> list[str]:
-        try:
-            return _LISTDIR(tasks)
-        except OSError:
-            return []
-
     def _stat(self, pid: int) -> _Stat | None:
-        try:
-            text = read_small(f"{self._proc}/{pid}/stat")
-        except OSError:
+        path = f"{self._proc}/{pid}/stat"
+        text = _unless_ended(read_small, path)
+        if text is None:
+            if _belongs_to_another(pid):
+                msg = f"cannot read {path}: hidden, and the process lives"
+                raise ReadingUnavailableError(msg)
             return None
         # The name is in parentheses and may hold any character, a parenthesis too.
         start, _, rest = text.rpartition(b")")
@@ -138,17 +142,19 @@ class LinuxChildren:
         try:
             # proc_pid_stat(5): the state is field 3, the start time field 22.
             return _Stat(pid, name, is_alive=fields[0] not in b"ZX", start_ticks=int(fields[19]))
-        except (IndexError, ValueError):
-            return None
+        except (IndexError, ValueError) as error:
+            msg = f"cannot make sense of {path}"
+            raise ReadingUnavailableError(msg) from error
 
     def _child(self, stat: _Stat) -> ChildProcess | None:
-        """The child as data; ``None`` if it has ended, or if what is said of it makes no sense."""
+        """The child as data; ``None`` if it has ended."""
         folder = f"{self._proc}/{stat.pid}"
-        try:
-            footprint_bytes = _footprint_bytes(folder)
-            words = read_small(f"{folder}/cmdline").rstrip(b"\0").split(b"\0")
-        except (OSError, IndexError, ValueError):
+        footprint_bytes = _unless_ended(_footprint_bytes, folder)
+        if footprint_bytes is None:
             return None
+        words = []
+        with contextlib.suppress(OSError):  # it counts, whatever it is called
+            words = read_small(f"{folder}/cmdline").rstrip(b"\0").split(b"\0")
         command = command_line([word.decode(errors="replace") for word in words])
         return ChildProcess(stat.pid, stat.name, command, footprint_bytes)
 
@@ -161,6 +167,27 @@ class _Stat:
     name: str
     is_alive: bool
     start_ticks: int
+
+
+def _unless_ended(read: Callable[[str], T], path: str) -> T | None:
+    """What `read` makes of a file of some process; ``None`` if the process has ended."""
+    try:
+        return read(path)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _belongs_to_another(pid: int) -> bool:
+    """Whether there is such a process, of another user: a procfs with ``hidepid`` hides it."""
+    try:
+        _KILL(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def read_whole(path: str) -> bytes:
@@ -194,15 +221,13 @@ def _has_children() -> bool:
 def _pids_by_psutil() -> list[int]:
     try:
         return [child.pid for child in psutil.Process().children(recursive=True)]
-    except (psutil.Error, OSError):
-        return []
+    except (psutil.Error, OSError) as error:
+        msg = f"psutil cannot list the children of this process: {error}"
+        raise ReadingUnavailableError(msg) from error
 
 
 def _footprint_bytes(folder: str) -> int:
-    """What of a process's memory is its own alone; raises `OSError` if it has ended.
-
-    `ValueError` and `IndexError` tell of counters that are none.
-    """
+    """What of a process's memory is its own alone; raises `OSError` if it has ended."""
     try:
         rollup = _fields(read_small(f"{folder}/smaps_rollup"))
         own_bytes = _own_by_rollup(rollup)
@@ -214,7 +239,11 @@ def _footprint_bytes(folder: str) -> int:
     except (OSError, KeyError):
         # Another user's process, or a kernel without these files or lines.
         pages = read_small(f"{folder}/statm").split()
-        return (int(pages[1]) - int(pages[2])) * mmap.PAGESIZE
+        try:
+            return (int(pages[1]) - int(pages[2])) * mmap.PAGESIZE
+        except (IndexError, ValueError) as error:
+            msg = f"cannot make sense of {folder}/statm"
+            raise ReadingUnavailableError(msg) from error
     return own_bytes + rollup.get("Private_Hugetlb", 0) + swap_bytes
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._snapshot import Activity, Counters, MappedRange, Peak, Snapshot
 from pytest_memreturn.probes._buffers import ReusableBuffers
-from pytest_memreturn.probes._files import read_small, write_small
+from pytest_memreturn.probes._files import read_small, unreadable, write_small
 from pytest_memreturn.probes._peaks import NestedPeaks
 from pytest_memreturn.probes._residency import page_maps
 from pytest_memreturn.probes._smaps import SmapsText
@@ -112,7 +112,7 @@ class LinuxProbe:
         try:
             text = self._buffers.read(_SMAPS)
         except OSError as error:
-            raise _unavailable(_SMAPS, error) from error
+            raise unreadable(_SMAPS, error) from error
         own_bytes = self._buffers.held_bytes
         shared_memory_bytes = _read_status().get("RssShmem", 0)
         smaps = SmapsText(text.buffer, text.length)
@@ -248,7 +248,7 @@ def _read(path: str) -> bytes:
     try:
         return read_small(path)
     except OSError as error:
-        raise _unavailable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def _read_status() -> dict[str, int]:
@@ -265,7 +265,3 @@ def _required(fields: dict[str, int], name: str, path: str) -> int:
         msg = f"{path} has no {name} line on this kernel"
         raise ReadingUnavailableError(msg)
     return fields[name]
-
-
-def _unavailable(path: str, error: OSError) -> ReadingUnavailableError:
-    return ReadingUnavailableError(f"cannot read {path}: {error.strerror or error}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._outside import ChildProcess, Outside
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class _LinuxState:
 
 
 class LinuxOutside:
-    """Children and segments by procfs and ``/dev/shm``. No method raises."""
+    """Children and segments by procfs and ``/dev/shm``."""
 
     def __init__(self) -> None:
         # Only where it exists: neither module can be loaded anywhere but on Linux.
@@ -66,7 +67,7 @@ class LinuxOutside:
 
 
 class PortableOutside:
-    """Children by psutil; segments it cannot see. No method raises."""
+    """Children by psutil; segments it cannot see."""
 
     def begin(self) -> object:
         """The descendants now; psutil tells a process from a later one with the same pid."""
@@ -113,8 +114,9 @@ def _has_sibling_workers() -> bool:
 def _descendants() -> frozenset[psutil.Process]:
     try:
         return frozenset(psutil.Process().children(recursive=True))
-    except (psutil.Error, OSError):
-        return frozenset()
+    except (psutil.Error, OSError) as error:
+        msg = f"psutil cannot list the children of this process: {error}"
+        raise ReadingUnavailableError(msg) from error
 
 
 def _pid(process: psutil.Process) -> int:
@@ -132,8 +134,11 @@ def _child(process: psutil.Process) -> ChildProcess | None:
             command=command_line(process.cmdline()),
             footprint_bytes=_footprint_bytes(process),
         )
-    except (psutil.Error, OSError):
+    except psutil.NoSuchProcess:
         return None
+    except (psutil.Error, OSError) as error:
+        msg = f"psutil cannot read the child process {process.pid}: {error}"
+        raise ReadingUnavailableError(msg) from error
 
 
 def _footprint_bytes(process: psutil.Process) -> int:

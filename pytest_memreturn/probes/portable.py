@@ -29,7 +29,11 @@ class PortableProbe:
     name = "portable"
 
     def __init__(self) -> None:
-        self._process = psutil.Process()
+        try:
+            self._process = psutil.Process()
+        except (psutil.Error, OSError) as error:
+            # On Linux, a sandbox without procfs.
+            raise _unavailable(error) from error
         self._peaks = NestedPeaks(
             lambda: (self._read_lifetime_peak(), self.counters().rss_bytes),
             # No platform but Linux lets a process reset its own mark.

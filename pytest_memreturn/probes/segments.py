@@ -2,6 +2,9 @@
 
 What is missed: a memfd that only another process has open; what a segment grew by that was there
 before; folders below ``/dev/shm``.
+
+What can't be read raises `ReadingUnavailableError`: what nobody could look for must not pass for
+nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_memreturn._outside import Segment, SegmentKind
-from pytest_memreturn.probes._files import read_by_lines
+from pytest_memreturn.probes._files import read_by_lines, unreadable
 from pytest_memreturn.probes._ownership import (
     MEMFD,
     FoundSegment,
@@ -62,8 +65,6 @@ class KnownSegments:
 
 class LinuxSegments:
     """Finds segments that are new and that are this process's or its descendants'.
-
-    No method raises.
 
     `has_siblings`: other processes run tests of the same user at the same time.
     """
@@ -122,8 +123,12 @@ class LinuxSegments:
         try:
             with _SCANDIR(self._shm) as entries:
                 return list(entries)
-        except OSError:
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            if not os.access(self._shm, os.W_OK):
+                return []  # then no segment can be made there either
+            raise unreadable(self._shm, error) from error
 
     def _new_shm(self, known: KnownSegments) -> Iterator[FoundSegment]:
         new: dict[int, FoundSegment] = {}
@@ -140,10 +145,13 @@ class LinuxSegments:
         yield from new.values()
 
     def _sysv_table(self) -> bytes:
+        path = f"{self._proc}/sysvipc/shm"
         try:
-            return read_whole(f"{self._proc}/sysvipc/shm")
-        except OSError:
-            return b""
+            return read_whole(path)
+        except FileNotFoundError:
+            return b""  # a kernel without such segments
+        except OSError as error:
+            raise unreadable(path, error) from error
 
     def _new_sysv(self, known: KnownSegments) -> Iterator[FoundSegment]:
         table = self._sysv_table()
@@ -166,10 +174,11 @@ class LinuxSegments:
     def _unlinked(self) -> dict[SegmentKey, int]:
         """The open files of this process that have no name, each with one of its descriptors."""
         found: dict[SegmentKey, int] = {}
+        path = f"{self._proc}/self/fd"
         try:
-            names = _LISTDIR(f"{self._proc}/self/fd")
-        except OSError:
-            return found
+            names = _LISTDIR(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
         for name in names:
             descriptor = int(name)
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn.probes import children
 from pytest_memreturn.probes.children import KnownChildren, LinuxChildren
@@ -196,14 +198,15 @@ def test_a_helper_of_multiprocessing_is_left_out(monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_the_kernel_s_lists_psutil_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer is the same; and none where it can't look either."""
+    """The answer is the same; where it can't look either, there is none."""
     probe = LinuxChildren()
     probe._lists_children = False
     known = probe.known()
     with forked() as pid:
         assert [child.pid for child in probe.new_since(known)] == [pid]
         monkeypatch.setattr(psutil, "Process", _no_such_process)
-        assert probe.new_since(known) == ()
+        with pytest.raises(ReadingUnavailableError, match=r"^psutil cannot list the children of "):
+            probe.new_since(known)
 
 
 def _no_such_process() -> psutil.Process:
@@ -291,13 +294,69 @@ def test_a_known_child_before_a_known_one_is_not_read(procfs: Procfs) -> None:
     assert procfs.found(6, 7) == []
 
 
-@pytest.mark.parametrize("missing", [("smaps_rollup",), ("smaps_rollup", "statm"), ("cmdline",)])
-def test_what_cannot_be_read(missing: tuple[str, ...], procfs: Procfs) -> None:
-    """Counters serve instead; a child without any has ended."""
+@pytest.mark.parametrize(
+    ("missing", "footprints"),
+    [
+        (("smaps_rollup",), [3 * mmap.PAGESIZE]),
+        (("smaps_rollup", "statm"), []),
+        (("cmdline",), [(90 + 2048 + 20) * KIB]),
+        (("stat",), []),
+    ],
+)
+def test_what_is_not_there(missing: tuple[str, ...], footprints: list[int], procfs: Procfs) -> None:
+    """Counters serve instead of sums; a child without any has ended; a name is not needed."""
     for name in missing:
         (procfs.child / name).unlink()
-    found = [child[3] for child in procfs.found()]
-    assert found == ([3 * mmap.PAGESIZE] if missing == ("smaps_rollup",) else [])
+    assert [child[3] for child in procfs.found()] == footprints
+
+
+@pytest.mark.parametrize(("name", "said"), [("stat", "7/stat"), ("statm", "7")])
+def test_what_cannot_be_read_is_no_answer(name: str, said: str, procfs: Procfs) -> None:
+    """A child of whom nobody knows what it holds must not pass for none."""
+    (procfs.child / "smaps_rollup").unlink()
+    (procfs.child / name).unlink()
+    (procfs.child / name).mkdir()
+    with pytest.raises(ReadingUnavailableError, match=f"^cannot read .*/{said}: Is a directory"):
+        procfs.found()
+
+
+def test_a_child_that_is_hidden_is_no_answer(
+    procfs: Procfs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where procfs shows no processes of others, a signal of nothing tells that one lives."""
+    (procfs.child / "stat").unlink()
+    asked = []
+
+    def kill(pid: int, signal: int) -> None:
+        asked.append((pid, signal))
+        raise PermissionError
+
+    monkeypatch.setattr(children, "_KILL", kill)
+    with pytest.raises(ReadingUnavailableError, match=r"/7/stat: hidden, and the process lives$"):
+        procfs.found()
+    assert asked == [(7, 0)]
+
+
+def test_a_child_that_ended_and_was_not_waited_for_is_none(
+    procfs: Procfs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be signalled, and its files are gone."""
+    (procfs.child / "stat").unlink()
+    monkeypatch.setattr(children, "_KILL", lambda _pid, _signal: None)
+    assert procfs.found() == []
+
+
+@pytest.mark.parametrize("path", ["self/task/1/children", "self/task"])
+def test_a_list_that_cannot_be_read_is_no_answer(path: str, procfs: Procfs) -> None:
+    """The children on it must not pass for none."""
+    place = procfs.folder / path
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    if path.endswith("task"):
+        place.touch()
+    else:
+        place.mkdir()
+    with pytest.raises(ReadingUnavailableError, match=f"^cannot read .*/{path}: "):
+        procfs.found()
 
 
 def test_a_kernel_that_does_not_tell_enough(procfs: Procfs) -> None:
@@ -314,21 +373,23 @@ def test_a_sum_without_a_line(missing: str, procfs: Procfs) -> None:
 
 
 @pytest.mark.parametrize("stat", ["", "7", "7 (a) S 1 1", f"7 {STAT.format(start='x')}"])
-def test_a_child_whose_state_makes_no_sense_is_left_out(stat: str, procfs: Procfs) -> None:
+def test_a_child_whose_state_makes_no_sense_is_no_answer(stat: str, procfs: Procfs) -> None:
     """Nobody can say when it began, or whether it lives."""
     procfs.write("stat", stat)
-    assert procfs.found() == []
+    with pytest.raises(ReadingUnavailableError, match=r"^cannot make sense of .*/7/stat$"):
+        procfs.found()
 
 
 @pytest.mark.parametrize("statm", ["", "9 5", "9 x 2"])
-def test_a_child_whose_counters_make_no_sense_is_left_out(statm: str, procfs: Procfs) -> None:
+def test_a_child_whose_counters_make_no_sense_is_no_answer(statm: str, procfs: Procfs) -> None:
     """Where they are all that there is."""
     (procfs.child / "smaps_rollup").unlink()
     procfs.write("statm", statm)
-    assert procfs.found() == []
+    with pytest.raises(ReadingUnavailableError, match=r"^cannot make sense of .*/7/statm$"):
+        procfs.found()
 
 
-def test_a_list_of_children_that_makes_no_sense_is_left_out(procfs: Procfs) -> None:
-    """As is that of a thread which has ended."""
-    (procfs.folder / "self/task/1/children").write_text("7 x ", encoding="ascii")
-    assert procfs.found() == []
+def test_words_on_a_list_of_children_that_are_no_numbers_are_left_out(procfs: Procfs) -> None:
+    """As is the list of a thread which has ended."""
+    (procfs.folder / "self/task/1/children").write_text("7 x -3 ", encoding="ascii")
+    assert [child[0] for child in procfs.found()] == [7]

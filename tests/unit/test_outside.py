@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.probes import outside
@@ -124,7 +125,7 @@ def test_no_helper_counts_for_psutil_either(
 def test_what_psutil_cannot_read(
     child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The resident size serves; a child that ended or can't be seen is none."""
+    """The resident size serves; a child that ended is none; one that nobody can read no answer."""
     del child
 
     def refused(_process: psutil.Process) -> None:
@@ -135,8 +136,10 @@ def test_what_psutil_cannot_read(
     (found,) = probe.since(frozenset(), peak_growth_bytes=0).children
     assert found.footprint_bytes > 0
     monkeypatch.setattr(psutil.Process, "memory_info", refused)
-    assert probe.since(frozenset(), peak_growth_bytes=0) == NOTHING_OUTSIDE
+    with pytest.raises(ReadingUnavailableError, match=r"^psutil cannot read the child process "):
+        probe.since(frozenset(), peak_growth_bytes=0)
     monkeypatch.setattr(psutil.Process, "status", lambda _process: psutil.STATUS_ZOMBIE)
     assert probe.since(frozenset(), peak_growth_bytes=0) == NOTHING_OUTSIDE
     monkeypatch.setattr(psutil.Process, "children", lambda *_args, **_keywords: refused(_args[0]))
-    assert probe.begin() == frozenset()
+    with pytest.raises(ReadingUnavailableError, match=r"^psutil cannot list the children of "):
+        probe.begin()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._outside import Segment
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.probes import segments
@@ -363,6 +366,7 @@ def test_a_system_v_table_that_is_not_as_expected(
     table: bytes, expected: list[int], tmp_path: Path
 ) -> None:
     """It is read as far as it can be made sense of; columns are known by their names."""
+    (tmp_path / "self" / "fd").mkdir(parents=True)
     (tmp_path / "sysvipc").mkdir()
     (tmp_path / "sysvipc" / "shm").write_bytes(table)
     probe = LinuxSegments(str(tmp_path), str(tmp_path / "shm"))
@@ -373,6 +377,7 @@ def test_a_system_v_table_that_is_not_as_expected(
 
 def test_without_a_layout_a_segment_counts_whole(file: Path, tmp_path: Path) -> None:
     """Where ``smaps`` can't be read, nothing is known to be counted already."""
+    (tmp_path / "self" / "fd").mkdir(parents=True)
     probe = LinuxSegments(str(tmp_path))
     known = probe.known()
     file.write_bytes(b"x" * MIB)
@@ -382,8 +387,35 @@ def test_without_a_layout_a_segment_counts_whole(file: Path, tmp_path: Path) -> 
         assert ours(LinuxSegments().new_since(known)) == [(MIB, 0)]
 
 
-def test_where_nothing_can_be_read_there_is_nothing(tmp_path: Path) -> None:
-    """Neither files nor tables nor descriptors."""
-    probe = LinuxSegments(str(tmp_path / "proc"), str(tmp_path / "shm"))
+def test_where_there_is_nothing_to_look_at_there_is_nothing(tmp_path: Path) -> None:
+    """A kernel without System V segments, a container without ``/dev/shm``."""
+    (tmp_path / "self" / "fd").mkdir(parents=True)
+    probe = LinuxSegments(str(tmp_path), str(tmp_path / "shm"))
     assert replace(probe.known(), at_ns=0) == KnownSegments()
     assert probe.new_since(KnownSegments()) == ()
+
+
+@pytest.mark.parametrize("refused", ["self/fd", "sysvipc/shm", "shm"])
+def test_what_cannot_be_read_is_no_answer(refused: str, tmp_path: Path) -> None:
+    """What nobody could look for must not pass for nothing."""
+    (tmp_path / "self" / "fd").mkdir(parents=True)
+    place = tmp_path / refused
+    if refused == "sysvipc/shm":
+        place.mkdir(parents=True)
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+        place.touch()
+    probe = LinuxSegments(str(tmp_path), str(tmp_path / "shm"))
+    with pytest.raises(ReadingUnavailableError, match=f"^cannot read {re.escape(str(place))}: "):
+        probe.known()
+
+
+def test_where_no_segment_can_be_made_none_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that this process may neither list nor write to."""
+    (tmp_path / "self" / "fd").mkdir(parents=True)
+    (tmp_path / "shm").touch()
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+    probe = LinuxSegments(str(tmp_path), str(tmp_path / "shm"))
+    assert probe.known().shm_inodes == frozenset()

@@ -335,9 +335,9 @@ def test_holes_worth_looking_at(size: int, hole: int, *, is_heap: bool, has_hole
 def test_a_layout_without_a_mapping_cannot_be_read(text: bytes) -> None:
     """Every process has some: without any it would pass for one that holds nothing."""
     smaps = SmapsText(text, len(text))
-    with pytest.raises(ReadingUnavailableError, match="smaps has no header line"):
+    with pytest.raises(ReadingUnavailableError, match="/proc/self/smaps has no header line"):
         smaps.snapshot(5)
-    with pytest.raises(ReadingUnavailableError, match="smaps has no Anonymous line"):
+    with pytest.raises(ReadingUnavailableError, match="/proc/self/smaps has no Anonymous line"):
         smaps.private_footprint_bytes()
 
 
