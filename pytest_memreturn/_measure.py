@@ -24,6 +24,7 @@ from pytest_memreturn.allocators import known_allocators
 from pytest_memreturn.explain.examiner import ProcessExaminer
 from pytest_memreturn.probes import memory_probe, motion_probe, outside_probe
 from pytest_memreturn.report.message import render_message
+from pytest_memreturn.report.printable import on_one_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -269,7 +270,8 @@ def raise_verdict(
             raise MemoryNotReturned(text, record)
         warn(text)
     elif record.verdict == "unjudged" and settings.strict.value:
-        msg = f"unjudged: {record.reason} (strict: {settings.strict.origin})"
+        reason = on_one_line(record.reason or "no reason known")
+        msg = f"unjudged: {reason} (strict: {settings.strict.origin})"
         raise Unjudged(msg, record)
 
 

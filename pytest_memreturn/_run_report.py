@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_memreturn import _options, _xdist
 from pytest_memreturn.report.files import TABLE, write_whole
 from pytest_memreturn.report.json_report import json_report
+from pytest_memreturn.report.printable import on_one_line
 from pytest_memreturn.report.store import RecordStore
 from pytest_memreturn.report.table import TITLE, render_table, summary_line, unjudged_line
 from pytest_memreturn.report.tally import Tally
@@ -66,7 +67,8 @@ class RunReport:
                     target.path, json_report(self._records(), self._tally, self._environment())
                 )
             except OSError as error:
-                self._unwritten.append(f"cannot write {target.path}: {error.strerror or error}")
+                problem = f"cannot write {target.path}: {error.strerror or error}"
+                self._unwritten.append(on_one_line(problem))
         return not self._unwritten
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:

@@ -10,6 +10,7 @@ from pytest_memreturn._record import Explanation
 from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.advice import advice_lines, matters
 from pytest_memreturn.report.causes import cause_in_words
+from pytest_memreturn.report.printable import NO_BREAK, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,8 +23,6 @@ _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 # How many survivors, children or segments are named where nobody asked for more.
 _NAMED = 3
 _VERBOSE = 2
-# Keeps a figure and its words on one line while the text around them is wrapped.
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def headline(record: Record) -> str:
@@ -48,21 +47,14 @@ def render_message(record: Record, *, width: int = 100, verbosity: int = 0) -> l
 
 def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:
     lines = textwrap.wrap(
-        "".join(map(_printable, text)),
+        printable(text),
         width,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [line.replace(_NO_BREAK, " ") for line in lines]
-
-
-def _printable(character: str) -> str:
-    """A character that a terminal shows, and does not obey: names are anybody's."""
-    if character.isprintable() or character == _NO_BREAK:
-        return character
-    return " " if character in " \t\n\r" else character.encode("unicode_escape").decode()
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def _in_words(record: Record, slug: str, size: int) -> str:
@@ -74,7 +66,7 @@ def _in_words(record: Record, slug: str, size: int) -> str:
 
 def _joined(parts: Iterable[str]) -> str:
     # The dot stays with what it follows.
-    return f"{_NO_BREAK}· ".join(part.replace(" ", _NO_BREAK) for part in parts)
+    return f"{NO_BREAK}· ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
 def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
@@ -87,7 +79,7 @@ def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
         yield label, f"{slug}: {format_size(size)} is {_in_words(record, slug, size)}"
     yield "where", _accounts(record, verbosity)
     found = record.explanation or Explanation()
-    places = f"{_NO_BREAK}· ".join(_malloc_places(record, found, verbosity))
+    places = f"{NO_BREAK}· ".join(_malloc_places(record, found, verbosity))
     if places:
         yield "malloc", places
     yield from _outside(found, verbosity)
@@ -148,9 +140,9 @@ def _malloc_places(record: Record, found: Explanation, verbosity: int) -> Iterat
                 place = next((one for one in _PLACES if part.startswith(one)), part)
                 what = part.removeprefix(place).removeprefix("-") + state
                 text = f"{format_mib(size)} {what.strip()}".strip()
-                places.setdefault(place, []).append(text.replace(" ", _NO_BREAK))
+                places.setdefault(place, []).append(text.replace(" ", NO_BREAK))
     for place, sizes in places.items():
-        yield f"{place.replace('-', _NO_BREAK)}{_NO_BREAK}{', '.join(sizes)}"
+        yield f"{place.replace('-', NO_BREAK)}{NO_BREAK}{', '.join(sizes)}"
 
 
 def _outside(found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
@@ -188,7 +180,7 @@ def _footprint(record: Record) -> str:
             steps.append(f"{words} {format_mib(size)}")
             if rung == record.gate and record.settled_seconds:
                 steps[-1] += f" (still falling for {record.settled_seconds:.1f} s)"
-    return " → ".join(step.replace(" ", _NO_BREAK) for step in steps) + f"{_NO_BREAK}MiB"
+    return " → ".join(step.replace(" ", NO_BREAK) for step in steps) + f"{NO_BREAK}MiB"
 
 
 def _accounts(record: Record, verbosity: int) -> str:

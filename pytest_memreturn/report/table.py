@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_memreturn._sizes import format_mib, format_size
+from pytest_memreturn.report.printable import on_one_line
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Record
@@ -63,7 +64,7 @@ def unjudged_line(record: Record) -> str | None:
     """For a test that should have been judged and could not be: the reason."""
     if record.verdict != "unjudged" or record.own_outcome is not None:
         return None
-    return f"UNJUDGED {_name(record)} - {_on_one_line(record.reason or 'no reason known')}"
+    return f"UNJUDGED {_name(record)} - {on_one_line(record.reason or 'no reason known')}"
 
 
 def _cells(record: Record) -> tuple[str, ...]:
@@ -81,11 +82,7 @@ def _cells(record: Record) -> tuple[str, ...]:
 
 def _name(record: Record) -> str:
     name = f"{record.nodeid} [{record.label}]" if record.label else record.nodeid
-    return _on_one_line(name)
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(text.split())
+    return on_one_line(name)
 
 
 def _shortened(name: str, width: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,3 +165,31 @@ def test_a_report_is_as_public_as_any_file(umask: int, tmp_path: Path) -> None:
     write_whole(path, "new")
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
     assert files._umask() == umask
+
+
+@pytest.mark.parametrize("umask", [0o000], indirect=True)
+def test_a_draft_is_private(umask: int, tmp_path: Path) -> None:
+    """Whoever may list the folder reads nothing of a report before it is whole."""
+    del umask
+    modes = []
+
+    def pieces() -> Iterator[str]:
+        yield "a"
+        modes.extend(stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir())
+
+    write_whole(tmp_path / "report.json", pieces())
+    assert modes == [0o600]
+
+
+def test_a_link_that_waits_in_the_folder_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A draft is a file that was not there: somebody else's link would lead it elsewhere."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine", encoding="utf-8")
+    (tmp_path / ".memreturn-guessed").symlink_to(precious)
+    names = iter(["guessed", "other"])
+    monkeypatch.setattr(tempfile, "_get_candidate_names", lambda: names)
+    write_whole(tmp_path / "report.json", ["theirs"])
+    assert precious.read_text(encoding="utf-8") == "mine"
+    assert (tmp_path / "report.json").read_text(encoding="utf-8") == "theirs"

@@ -231,3 +231,23 @@ def test_loading_the_plugin_is_cheap(
             "pytest_memreturn.plugin",
         ]
     ]
+
+
+# What makes code of data, or data of code, or starts something.
+_DANGEROUS_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "subprocess"}
+_DANGEROUS_CALLS = {"eval", "exec", "compile", "system", "popen"}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: path.name)
+def test_no_data_becomes_code(path: Path) -> None:
+    """Reports and records are plain data, wherever they come from, and nothing is started."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not {one.name.partition(".")[0] for one in node.names} & _DANGEROUS_MODULES
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").partition(".")[0] not in _DANGEROUS_MODULES
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in _DANGEROUS_CALLS
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+            assert owner != "os" or node.func.attr not in _DANGEROUS_CALLS

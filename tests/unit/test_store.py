@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -93,3 +95,12 @@ def test_without_a_folder_for_temporary_files_records_stay_in_memory(
     for one in RECORDS:
         store.add(one)
     assert list(store) == RECORDS
+
+
+def test_nobody_else_can_open_the_file(store: RecordStore) -> None:
+    """It has no name, and is its user's alone."""
+    store.add(RECORDS[0])
+    assert store._file is not None
+    status = os.fstat(store._file.fileno())
+    assert stat.S_IMODE(status.st_mode) == 0o600
+    assert status.st_nlink == 0

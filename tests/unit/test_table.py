@@ -52,6 +52,13 @@ SKIPPED = Record(
     reason="the test was skipped by itself",
     own_outcome="skipped",
 )
+FOREIGN = Record(
+    "tests/\x1b[2Jtest_x.py::test_\udcff",
+    "unjudged",
+    "collect",
+    label="\x07",
+    reason="a hook said \x9b31m\r\n\N{RIGHT-TO-LEFT OVERRIDE}this",
+)
 RECORDS = [UNREAD, LONG, SKIPPED, HELD, LIVE]
 
 
@@ -166,3 +173,11 @@ def test_what_could_not_be_judged_is_listed_with_its_reason() -> None:
         "UNJUDGED tests/test_x.py::test_gone - cannot read: Permission denied",
         "UNJUDGED t [block 1] - no reason known",
     ]
+
+
+def test_names_from_anywhere_are_shown_and_not_obeyed() -> None:
+    """A terminal would clear its screen, and half of what is read would stand in reverse."""
+    name = "tests/\\x1b[2Jtest_x.py::test_\\udcff [\\x07]"
+    assert unjudged_line(FOREIGN) == f"UNJUDGED {name} - a hook said \\x9b31m \\u202ethis"
+    *_, row = render_table([FOREIGN], 120)
+    assert row.text.endswith(name)

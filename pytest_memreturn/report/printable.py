@@ -1,0 +1,25 @@
+"""Text from anywhere, made fit to be shown."""
+
+from __future__ import annotations
+
+# Holds words together where lines are folded.
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def printable(text: str) -> str:
+    """The text as a terminal shows it, and does not obey it: names are anybody's.
+
+    White space becomes a space each; other control characters are written out.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def on_one_line(text: str) -> str:
+    """The same, with single spaces."""
+    return " ".join(printable(text).split())
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character == NO_BREAK:
+        return character
+    return " " if character in " \t\n\r" else character.encode("unicode_escape").decode()
