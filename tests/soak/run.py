@@ -40,7 +40,7 @@ class Size:
 
 
 FULL = Size(rounds=5, clean=2_000, leaks=200)
-SHORT = Size(rounds=1, clean=600, leaks=50)
+SHORT = Size(rounds=1, clean=250, leaks=30)
 
 
 @dataclass
