@@ -49,10 +49,13 @@ class Pymalloc(Allocator):
         return found
 
     def why_unavailable(self) -> str | None:
-        """A free-threaded build has another allocator, and exports nothing of it."""
+        """A free-threaded build has another allocator; a later one may print other words."""
         if sysconfig.get_config_var("Py_GIL_DISABLED"):
             return "free-threaded CPython exports no statistics of its object allocator"
-        return None
+        text = printed_by(self._print_statistics) if self._print_statistics is not None else None
+        if not text or (_ARENAS.search(text) and _ALLOCATED.search(text)):
+            return None  # it is not in use, or it is understood
+        return "this CPython prints the statistics of its object allocator in words not known here"
 
 
 def parse_statistics(text: bytes) -> AllocatorStatistics | None:

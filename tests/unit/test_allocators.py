@@ -374,6 +374,33 @@ def test_a_free_threaded_build_says_why_it_has_none(monkeypatch: pytest.MonkeyPa
     assert "free-threaded" in (Pymalloc().why_unavailable() or "")
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, False),
+        (b"", False),
+        (PYMALLOC, False),
+        (PYMALLOC.replace(b"4 arenas *", b"0 arenas *"), False),
+        (PYMALLOC.replace(b"arenas *", b"regions *"), True),
+        (PYMALLOC.replace(b"allocated blocks", b"blocks"), True),
+    ],
+)
+def test_words_that_are_not_known_are_told(
+    text: bytes | None, monkeypatch: pytest.MonkeyPatch, *, says: bool
+) -> None:
+    """Of a CPython that is newer than this plugin."""
+    monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 0}.get)
+    monkeypatch.setattr(pymalloc, "printed_by", lambda _function: text)
+    assert ("words not known" in (Pymalloc().why_unavailable() or "")) is says
+
+
+def test_without_statistics_there_is_nothing_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other implementations of Python have another allocator."""
+    monkeypatch.setattr(ctypes, "pythonapi", Library())
+    monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 0}.get)
+    assert Pymalloc().why_unavailable() is None
+
+
 def test_those_that_take_from_others_are_asked_first() -> None:
     """What they release must reach an allocator that has not been asked yet."""
     assert [one.name for one in known_allocators()] == [
