@@ -180,8 +180,8 @@ class Ground:
     def has_lazy_pages(self, pulse: Pulse, tolerated_bytes: int) -> bool:
         """Whether so much of what counters count may be lazily freed, or nobody can tell."""
         layout, then = self._kept()
-        if then.activity is None or pulse.activity is None:
-            return True
+        assert then.activity is not None  # or the layout would not serve
+        assert pulse.activity is not None
         freed_then = then.activity.lazily_freed_bytes
         freed_now = pulse.activity.lazily_freed_bytes
         if freed_then is None or freed_now is None:

@@ -185,8 +185,8 @@ def _belongs_to_another(pid: int) -> bool:
         _KILL(pid, 0)
     except PermissionError:
         return True
-    except OSError:
-        return False
+    except ProcessLookupError:
+        pass
     return False
 
 

@@ -29,6 +29,29 @@ def cycle():
 def test_uses(cycle):
     pass
 """,
+    "a fixture of a module whose beginning could not be read": """
+import pytest
+from pytest_memreturn.probes import _files
+READ = _files._OPEN
+
+def refuse(*arguments):
+    raise PermissionError(1, "not now")
+
+@pytest.fixture(scope="module")
+def cycle():
+    cycle = [bytearray(40_000_000)]
+    cycle.append(cycle)
+    _files._OPEN = refuse
+    return cycle
+
+@pytest.fixture
+def readable(cycle):
+    _files._OPEN = READ
+
+@pytest.mark.returns_memory
+def test_uses(readable):
+    pass
+""",
     "what tests put into a fixture of a module": """
 import gc
 import pytest

@@ -2,11 +2,13 @@
 
 `deny`: patterns of paths, and the error each gives to whoever opens or lists one. `reword`:
 patterns of paths, and what becomes of each text: `truncated`, `reordered` or `future`.
-`from_first_test`: the doors close only then.
+`from_first_test`: the doors close only then. `hide`: functions of C that are not to be found, as
+with another C library or interpreter.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -102,6 +104,24 @@ def _reword_files() -> None:
     _files._READV, _files._CLOSE = read_vector, closed  # type: ignore[assignment]
 
 
+def _hide(names: list[str]) -> None:
+    import psutil
+
+    find = ctypes.CDLL.__getattr__
+
+    def found(library: ctypes.CDLL, name: str) -> object:
+        if name in names:
+            raise AttributeError(name)
+        return find(library, name)
+
+    ctypes.CDLL.__getattr__ = found  # type: ignore[assignment, method-assign]
+    for name in ("heap_trim", "heap_info"):
+        if name in names and hasattr(psutil, name):
+            delattr(psutil, name)
+
+
+if ROOM.get("hide"):
+    _hide(ROOM["hide"])
 if REWORDED:
     _reword_files()
 sys.addaudithook(_refuse)

@@ -171,7 +171,7 @@ def test_a_report_is_as_public_as_any_file(umask: int, tmp_path: Path) -> None:
 def test_a_draft_is_private(umask: int, tmp_path: Path) -> None:
     """Whoever may list the folder reads nothing of a report before it is whole."""
     del umask
-    modes = []
+    modes: list[int] = []
 
     def pieces() -> Iterator[str]:
         yield "a"

@@ -182,6 +182,17 @@ def test_what_has_ended_leaves_what_came_later() -> None:
     assert Lifetime(pulse(1000, lives, PYTHON), pulse(1000)).came_bytes == 90
 
 
+def test_what_an_allocator_has_elsewhere_is_neither_room_nor_garbage() -> None:
+    """Nor what a silent one does not say."""
+    ground = level()
+    device = AllocatorStatistics("cupy", 0, 900, is_elsewhere=True)
+    ground.was_collected(pulse(1000, MALLOC, PYTHON, device))
+    ground.was_trimmed(pulse(1000, MALLOC, PYTHON, device))
+    grown = pulse(1000, MALLOC, PYTHON, replace(device, live_bytes=800))
+    assert ground.garbage_bytes(grown) == 0
+    assert ground.free_bytes(grown) == 0
+
+
 def test_room_is_bounded_by_what_was_freed() -> None:
     """Since the last trim, whatever was taken in between."""
     ground = level()

@@ -438,6 +438,7 @@ EVERYTHING = replace(
     causes={"live-python": 60 * MIB, "held-by-pyarrow": 38 * MIB},
     hidden_bytes=20 * MIB,
     settled_seconds=0.4,
+    drift_bytes=-40_000,
     excluded=(Exclusion("database_with_a_schema", "session", 30 * MIB),),
     explanation=Explanation(
         parts=MALLOC.explanation.parts if MALLOC.explanation else {},
@@ -478,6 +479,6 @@ def test_every_label_stands_clear_of_its_text() -> None:
     assert {line[2:13].strip() for line in lines[1:]} == {
         *("footprint", "hidden", "cause", "and", "where", "malloc", "child", "segment"),
         *("survivors", "pytest", "huge pages", "excluded", "try"),
-        *("uncounted", "statistics", "exact"),
+        *("uncounted", "statistics", "drift", "exact"),
     }
     assert all(line.startswith("  ") and line[12] == " " != line[13] for line in lines[1:])

@@ -138,6 +138,12 @@ def test_what_psutil_cannot_read(
     monkeypatch.setattr(psutil.Process, "memory_info", refused)
     with pytest.raises(ReadingUnavailableError, match=r"^psutil cannot read the child process "):
         probe.since(frozenset(), peak_growth_bytes=0)
+
+    def gone(_process: psutil.Process) -> None:
+        raise psutil.NoSuchProcess(1)
+
+    monkeypatch.setattr(psutil.Process, "memory_info", gone)
+    assert probe.since(frozenset(), peak_growth_bytes=0) == NOTHING_OUTSIDE
     monkeypatch.setattr(psutil.Process, "status", lambda _process: psutil.STATUS_ZOMBIE)
     assert probe.since(frozenset(), peak_growth_bytes=0) == NOTHING_OUTSIDE
     monkeypatch.setattr(psutil.Process, "children", lambda *_args, **_keywords: refused(_args[0]))

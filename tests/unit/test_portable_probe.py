@@ -158,6 +158,17 @@ def test_what_psutil_cannot_read(
         assert caught.value.__cause__ is problem
 
 
+def test_where_psutil_finds_nothing_there_is_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a Linux without procfs."""
+
+    def nothing() -> None:
+        raise psutil.NoSuchProcess(7)
+
+    monkeypatch.setattr(psutil, "Process", nothing)
+    with pytest.raises(ReadingUnavailableError, match=r"^psutil cannot read this process's memory"):
+        PortableProbe()
+
+
 def test_a_peak_that_psutil_cannot_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows the peak is psutil's, too."""
     probe = on(Machine(problems=[psutil.NoSuchProcess(7)]), "win32", monkeypatch)

@@ -153,6 +153,24 @@ def test_a_large_object_is_found_by_its_buffer(large: object) -> None:
     assert (found.in_malloc_bytes or 0) >= size
 
 
+class Wide:
+    """An object whose own fields take more than a page of pointers."""
+
+    __slots__ = tuple(f"field_{number}" for number in range(200))
+
+    def __sizeof__(self) -> int:
+        return 100_000
+
+
+def test_an_object_with_very_many_fields_is_not_searched_for_a_buffer() -> None:
+    """They are no addresses of buffers, and there are too many of them."""
+    wide = Wide()
+    assert Wide.__basicsize__ > 1024
+    wide.field_0 = field = bytes(700)  # type: ignore[attr-defined]
+    found = survivors_at([(id(field), id(field) + 8)], [wide])
+    assert [one.type for one in found.types] == ["bytes"]
+
+
 def test_only_large_objects_are_malloc_s() -> None:
     """Up to 512 bytes an object is pymalloc's, above that malloc's."""
     kept = ["s" * (512 - sys.getsizeof("")), "s" * (513 - sys.getsizeof(""))]
