@@ -28,6 +28,8 @@ class Project:
     kind: str
     tests: str
     options: tuple[str, ...] = ()
+    # Pairs of runs, with the plugin and without it.
+    rounds: int = 3
 
     def version(self) -> str:
         """The version that is installed: its tests are for no other."""
@@ -72,8 +74,9 @@ PROJECTS = (
         "tests",
         ("-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"),
     ),
-    Project("jinja2", "a compiler, asynchronous code", "tests"),
-    Project("networkx", "algorithms on graphs, with numpy, scipy and pandas", "networkx"),
+    Project("jinja2", "a compiler, asynchronous code", "tests", rounds=7),
+    # Three minutes a run.
+    Project("networkx", "algorithms on graphs, with numpy, scipy and pandas", "networkx", rounds=1),
 )
 
 

@@ -71,7 +71,9 @@ def _measure_one(  # noqa: PLR0913, PLR0917  one suite, two tables
     title = f"{project.name} {project.version()} ({project.kind})"
     bare = partial(_bare, project, root, folder)
     bare()  # fills file caches
-    alone, judged = in_turn([bare, partial(_judged, project, root, folder)], plan.pick(3, 1))
+    alone, judged = in_turn(
+        [bare, partial(_judged, project, root, folder)], plan.pick(project.rounds, 1)
+    )
     runs, without = [one.run for one in judged], [one.run for one in alone]
     both = list(zip(runs, without, strict=True))
     ratio = spread(one.wall_seconds / other.wall_seconds for one, other in both)
