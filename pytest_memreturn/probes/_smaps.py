@@ -227,8 +227,13 @@ class SmapsEntry:
         return self.flags is not None and b"gu" in self.flags and b"nh" in self.flags
 
     def is_guard_of(self, above: SmapsEntry) -> bool:
-        """Whether it may be what stands below a thread's stack."""
-        return self.is_inaccessible and not self.path and self.end == above.start
+        """Whether it may be what stands below a thread's stack.
+
+        What is reserved is the part of a thread's heap that malloc has not opened yet; whatever
+        lies above it there is nobody's stack. Arenas of pymalloc did.
+        """
+        is_bare = self.is_inaccessible and not self.path and not self.is_reserved
+        return is_bare and self.end == above.start
 
 
 def mapping_kind(

@@ -479,6 +479,18 @@ def test_guards_alone_make_no_stack(flags: str) -> None:
     assert mapping_kind(mapping(ELSEWHERE, "rw-p ", flags), None, ()) == "anonymous"
 
 
+@pytest.mark.parametrize(
+    ("flags", "kind"),
+    [("mr mw me nr", "anonymous"), ("mr mw me nh", "stack"), ("mr mw me", "stack")],
+)
+def test_what_lies_above_the_rest_of_a_thread_s_heap_is_no_stack(
+    flags: str, kind: MappingKind
+) -> None:
+    """That is reserved without swap, which no guard is."""
+    rest = mapping(ELSEWHERE - 0x1000, "---p ", flags)
+    assert mapping_kind(mapping(ELSEWHERE, "rw-p ", "rd wr"), rest, ()) == kind
+
+
 def test_a_guard_touches_what_it_guards() -> None:
     """Inaccessible memory further below is somebody else's."""
     stack = mapping(ELSEWHERE, "rw-p ")
