@@ -156,6 +156,15 @@ def run_suite(session: nox.Session, *options: str) -> None:
 WHERE = f"import {PACKAGE}; print({PACKAGE}.__file__)"
 
 
+def scratch(session: nox.Session) -> Path:
+    """A folder for what the session makes; its tests keep to the machine's own."""
+    folder = Path(session.create_tmp()).resolve()
+    # It may lie below this project, whose settings pytest would find above every test it is
+    # given there.
+    session.env.pop("TMPDIR", None)
+    return folder
+
+
 def output_of(session: nox.Session, *command: str) -> str:
     """What a command prints, without the warnings that go to the other stream."""
     return str(session.run(*command, silent=True, log=False, stderr=subprocess.DEVNULL))
@@ -211,7 +220,7 @@ def debian_testing(session: nox.Session) -> None:
         )
         unpacked.rename(root)
 
-    wheels = Path(session.create_tmp()).resolve() / "wheels"
+    wheels = scratch(session) / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
     session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), ".")
     (wheel,) = wheels.glob("*.whl")
@@ -287,7 +296,7 @@ def coverage(session: nox.Session) -> None:
     """Demand every line and branch, of all tests but those that a tracer would falsify."""
     session.install("--editable", ".", "--group", "test")
     # Beside the environment, so that neither an old run's data nor this one's is in the way.
-    env = {**CLOSED, "COVERAGE_FILE": str(Path(session.create_tmp()).resolve() / "coverage")}
+    env = {**CLOSED, "COVERAGE_FILE": str(scratch(session) / "coverage")}
     session.run("coverage", "erase", env=env)
     session.run("coverage", "run", "-m", "pytest", "-m", "not real", *session.posargs, env=env)
     session.run("coverage", "combine", "--quiet", env=env)
@@ -299,7 +308,7 @@ def mutation(session: nox.Session) -> None:
     """Change what decides, line by line, and demand that a test fails for each change."""
     session.install(".", "--group", "mutation")
     # mutmut writes the changed package beside the original: not into this checkout.
-    copy = Path(session.create_tmp()).resolve() / "checkout"
+    copy = scratch(session) / "checkout"
     shutil.rmtree(copy, ignore_errors=True)
     for name in (PACKAGE, "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -337,7 +346,7 @@ def docs(session: nox.Session) -> None:
 def package(session: nox.Session) -> None:
     """Build what would be published, and check that nothing is missing or left over."""
     session.install("--group", "package")
-    out = Path(session.create_tmp()) / "dist"
+    out = scratch(session) / "dist"
     session.run("python", "-m", "build", "--outdir", str(out))
     stem = f"{PACKAGE}-{PROJECT['version']}"
 
