@@ -83,6 +83,8 @@ class Ground:
     What a window gives back without having taken it was garbage before, or free inside an
     allocator. How far the figures have risen since garbage was last collected bounds the one, how
     far live bytes have fallen since every allocator was last trimmed the other.
+
+    `frozen_objects`: so many the last collection passed over, since somebody had frozen them.
     """
 
     _layout: Capture | None = None
@@ -90,6 +92,7 @@ class Ground:
     _since_collection: _LowWater | None = None
     _since_young: _LowWater | None = None
     _ended_bytes: int = 0
+    frozen_objects: int = 0
     _most_live: Mapping[str, int] = field(default_factory=dict)
     _least_after_trim_bytes: int = 0
     _process_id: int = 0
@@ -129,9 +132,10 @@ class Ground:
         risen_bytes = pulse.footprint_bytes - self._least_after_trim_bytes
         return max(risen_bytes, _excess(self._most_live, _live_bytes(pulse)))
 
-    def was_collected(self, pulse: Pulse) -> None:
-        """Take `pulse` for that of a process without garbage."""
+    def was_collected(self, pulse: Pulse, *, frozen_objects: int = 0) -> None:
+        """Take `pulse` for that of a process without garbage but for what is frozen."""
         self._since_collection, self._ended_bytes = _LowWater.at(pulse), 0
+        self.frozen_objects = frozen_objects
         self.was_collected_young(pulse)
 
     def was_collected_young(self, pulse: Pulse) -> None:

@@ -38,6 +38,10 @@ def stand_level(instruments: Instruments, tolerated: Tolerated) -> tuple[Pulse, 
     """
     ground, releaser = instruments.ground, instruments.releaser
     ground.enter(_GETPID())
+    # Counting them takes a walk over them all, so nobody asks where there were none.
+    if ground.frozen_objects and releaser.frozen_objects() < ground.frozen_objects:
+        # What was garbage when it was frozen no collection has dropped yet, and no figure shows.
+        ground.ended(None)
     pulse = instruments.pulse()
     young_bytes = ground.young_garbage_bytes(pulse)
     if young_bytes is None or young_bytes >= tolerated.young_garbage_bytes:
@@ -58,7 +62,7 @@ def stand_level(instruments: Instruments, tolerated: Tolerated) -> tuple[Pulse, 
         else:
             releaser.collect()
         pulse = _trim(instruments)
-        ground.was_collected(pulse)
+        ground.was_collected(pulse, frozen_objects=releaser.frozen_objects())
         return pulse, LeftGarbage()
     ground.sees(pulse)
     return pulse, LeftGarbage(young_bytes, old_bytes)

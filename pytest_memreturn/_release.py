@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pytest_memreturn._errors import reading_of
 
 # Bound before a test that replaces it for its own ends can reach the readings.
-_GC_COLLECT, _GC_STATISTICS = gc.collect, gc.get_stats
+_GC_COLLECT, _GC_STATISTICS, _GC_FROZEN = gc.collect, gc.get_stats, gc.get_freeze_count
 
 # A finalizer can make further garbage: a second pass drops what the first one's finalizers let
 # go of. Chains deeper than that are not seen in practice, and a program that makes garbage
@@ -40,6 +40,11 @@ def full_collections() -> int:
     return int(_GC_STATISTICS()[-1]["collections"])
 
 
+def frozen_objects() -> int:
+    """How many objects no collection looks at, until somebody unfreezes them."""
+    return _GC_FROZEN()
+
+
 def forget_last_failure() -> None:
     """Drop the traceback of the last failed test before the baseline.
 
@@ -64,6 +69,7 @@ class Releaser:
     collect_once: Callable[[], None] = collect_once
     collect_young: Callable[[], None] = collect_young
     full_collections: Callable[[], int] = full_collections
+    frozen_objects: Callable[[], int] = frozen_objects
     trims: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
     def trim(self) -> None:

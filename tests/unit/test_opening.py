@@ -50,6 +50,7 @@ class Process:
     lazily_freed_elsewhere: int = 0
     touched: int = 0
     error: int = 0
+    frozen: int = 0
     done: list[str] = field(default_factory=list)
     while_laid_out: Callable[[], None] = lambda: None
     name = "process"
@@ -68,6 +69,7 @@ class Process:
                 self.collect_thoroughly,
                 self.collect,
                 self.collect_young,
+                frozen_objects=lambda: self.frozen,
                 trims={"malloc": self.trim},
             ),
         )
@@ -315,6 +317,32 @@ def test_garbage_in_place_of_what_was_given_back_is_seen() -> None:
     process.old_garbage += 10
     opened(instruments)
     assert process.old_garbage == 0
+
+
+def test_what_was_frozen_at_a_collection_may_be_garbage_once_it_thaws() -> None:
+    """No figure rises by it: a leak of 2.5 MiB passed beside 0.7 MiB of such garbage."""
+    process = Process(frozen=7)
+    instruments = levelled(process)
+    for frozen in (7, 9):
+        process.frozen = frozen
+        opened(instruments)
+    assert "collect" not in process.done
+    process.frozen = 6
+    opened(instruments)
+    assert process.done.count("collect") == 1
+    # Nothing more comes back than what that collection passed over.
+    opened(instruments)
+    assert process.done.count("collect") == 1
+
+
+def test_where_nothing_was_frozen_nobody_counts() -> None:
+    """Counting takes as long as there are frozen objects."""
+
+    def count() -> int:
+        raise AssertionError
+
+    instruments = levelled(Process())
+    opened(replace(instruments, releaser=replace(instruments.releaser, frozen_objects=count)))
 
 
 def test_where_nothing_may_stay_everything_is_done_each_time() -> None:

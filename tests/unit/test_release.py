@@ -119,6 +119,7 @@ def test_by_default_only_the_collector_is_asked() -> None:
         _release.collect_once,
         _release.collect_young,
         _release.full_collections,
+        _release.frozen_objects,
         {},
     )
     assert Releaser().trim_measured(lambda: 0) == {}
