@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memreturn._ranges import AddressSet, grown_ranges
+from pytest_memreturn._sizes import KIB
 from pytest_memreturn._snapshot import MappedRange, MappingKind
 
 
@@ -100,6 +101,21 @@ def test_a_block_is_held_by_its_first_byte_or_by_its_middle(
 ) -> None:
     """Its first page may be an old one, shared with the block below it."""
     assert AddressSet(heap((20, 30))).holds(address, size_bytes) == held
+
+
+@pytest.mark.parametrize(
+    ("spans", "held"),
+    [
+        pytest.param([(10, 26), (60, 70)], True, id="a quarter, in two parts"),
+        pytest.param([(10, 26), (60, 69)], False, id="less than a quarter"),
+        pytest.param([(0, 5), (10, 20), (90, 120)], True, id="a part that reaches over its end"),
+        pytest.param([(0, 5), (110, 120)], False, id="none of it"),
+    ],
+)
+def test_of_a_large_block_a_quarter_is_enough(spans: list[tuple[int, int]], *, held: bool) -> None:
+    """It may begin, and have its middle, on pages that were free and resident before."""
+    found = AddressSet(heap(*((start * KIB, end * KIB) for start, end in spans)))
+    assert found.holds(6 * KIB, 104 * KIB) == held
 
 
 def test_a_set_without_ranges_is_empty() -> None:
