@@ -71,6 +71,16 @@ def take_stock(
     return Stock(first, last, ledger)
 
 
+def filled_hole_bytes(instruments: Instruments, stock: Stock) -> int:
+    """At most so much of the growth is free memory of malloc's that only the kernel touched."""
+    free_growth = stock.ledger.accounts.get("malloc" + FREE, 0)
+    filled = 0
+    if free_growth > 0:
+        with contextlib.suppress(Exception):
+            filled = instruments.examiner.filled_hole_bytes(stock.before, stock.at_gate)
+    return max(0, min(filled, free_growth))
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """Who has what a window retained. `after_trim_bytes`: the footprint once all were asked."""

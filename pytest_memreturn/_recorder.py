@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._allowance import Tolerated, allowance, tolerated, with_reserve
-from pytest_memreturn._books import Evidence, Span, explain, take_stock
+from pytest_memreturn._allowance import (
+    Tolerated,
+    allowance,
+    tolerated,
+    with_filled_holes,
+    with_reserve,
+)
+from pytest_memreturn._books import Evidence, Span, explain, filled_hole_bytes, take_stock
 from pytest_memreturn._opening import stand_level, take_baseline
 from pytest_memreturn._settle import settle
 from pytest_memreturn._verdict import judge
 from pytest_memreturn._window import Excluded, WindowState
 
 if TYPE_CHECKING:
+    from pytest_memreturn._books import Stock
     from pytest_memreturn._instruments import FullReading, Instruments, OutsideBaseline
     from pytest_memreturn._measurement import Measurement
     from pytest_memreturn._opening import LeftGarbage
@@ -173,7 +180,7 @@ class Recorder:
             self._grant_reserve(window, "end")
             if self._surely_fits(window, "end", self._garbage_taken_bytes()):
                 return
-            if window.fits("end"):
+            if window.fits("end") or self._may_hide_bytes(0) > window.allowance.allowed_bytes:
                 # What hides lies among older objects; only the garbage collector still knows
                 # which ones are new, and only until its next full collection.
                 window.newborn = self._instruments.examiner.newborn(self._before.allocators)
@@ -270,9 +277,8 @@ class Recorder:
         window.stock = take_stock(self._before, reading, spans)
         # What was granted on the way up was granted without the ledger.
         window.allowance = allowance(self._settings.limits, window.peak_growth_bytes)
-        if not window.fits(window.gate) and not self._settings.limits.chosen:
-            granted = with_reserve(window.allowance, window.stock.reserve_bytes())
-            window.grant(window.gate, granted)
+        if not window.fits(window.gate):
+            self._grant_by_ledger(window, window.stock)
         if window.fits(window.gate):
             return
         evidence = Evidence(self._before, reading, spans, window.newborn, window.released)
@@ -281,6 +287,16 @@ class Recorder:
         window.causes, window.explanation = findings.causes, findings.explanation
         if findings.after_trim_bytes is not None:
             window.readings["trim"] = findings.after_trim_bytes
+
+    def _grant_by_ledger(self, window: WindowState, stock: Stock) -> None:
+        """Let pass what no test took, if that is enough: allocators' stock, filled holes."""
+        granted = window.allowance
+        if not self._settings.limits.chosen:
+            granted = with_reserve(granted, stock.reserve_bytes())
+            window.grant(window.gate, granted)
+        if not window.fits(window.gate):
+            filled_bytes = filled_hole_bytes(self._instruments, stock)
+            window.grant(window.gate, with_filled_holes(granted, filled_bytes))
 
     def _read_after_trim(self, window: WindowState) -> tuple[Mapping[str, int], FullReading]:
         given_back = self._instruments.releaser.trim_measured(self._footprint_bytes)

@@ -19,10 +19,11 @@ _BLOCK_BYTES = 2 * 1024 * 1024
 
 
 def zero_bytes_in_huge_blocks(start: int, end: int) -> int:
-    """Bytes of all-zero pages in the blocks of 2 MiB from `start` to `end` that are resident whole.
+    """Bytes of all-zero pages from `start` to `end`, in blocks of 2 MiB that are resident whole.
 
-    Read through ``/proc/self/mem``, where memory that is gone is an error and not a crash. Raises
-    `OSError` where that file cannot be opened.
+    Of a block that lies there in part, that part. Both ends are page-aligned. Read through
+    ``/proc/self/mem``, where memory that is gone is an error and not a crash. Raises `OSError`
+    where that file cannot be opened.
     """
     zeros = bytes(mmap.PAGESIZE)
     found = 0
@@ -30,8 +31,9 @@ def zero_bytes_in_huge_blocks(start: int, end: int) -> int:
     try:
         with mmap.mmap(-1, _BLOCK_BYTES) as copy, memoryview(copy) as view:
             for block in _resident_blocks(start, end):
+                first, last = max(start, block), min(end, block + _BLOCK_BYTES)
                 try:
-                    length = _PREADV(descriptor, [view], block)
+                    length = _PREADV(descriptor, [view[: last - first]], first)
                 except OSError:  # unmapped meanwhile
                     continue
                 for offset in range(0, length, mmap.PAGESIZE):
@@ -45,7 +47,6 @@ def _resident_blocks(start: int, end: int) -> Iterator[int]:
     pages = _BLOCK_BYTES // mmap.PAGESIZE
     vector = (ctypes.c_ubyte * pages)()
     ask = mincore()
-    for block in range(-(-start // _BLOCK_BYTES) * _BLOCK_BYTES, end, _BLOCK_BYTES):
-        inside = block + _BLOCK_BYTES <= end
-        if inside and ask(block, _BLOCK_BYTES, ctypes.addressof(vector)) == 0 and all(vector):
+    for block in range(start // _BLOCK_BYTES * _BLOCK_BYTES, end, _BLOCK_BYTES):
+        if ask(block, _BLOCK_BYTES, ctypes.addressof(vector)) == 0 and all(vector):
             yield block

@@ -6,7 +6,13 @@ from fractions import Fraction
 
 import pytest
 
-from pytest_memreturn._allowance import SHARE_FLOOR_BYTES, Allowance, allowance, with_reserve
+from pytest_memreturn._allowance import (
+    SHARE_FLOOR_BYTES,
+    Allowance,
+    allowance,
+    with_filled_holes,
+    with_reserve,
+)
 from pytest_memreturn._settings import Limits, Sourced
 from pytest_memreturn._sizes import KIB, MIB
 
@@ -77,6 +83,20 @@ def test_of_a_size_and_a_share_the_narrower_counts(
     """Both must hold, so the message names the one that allows less."""
     found = allowance(limits(size_bytes, Fraction(19, 20)), 100 * MIB)
     assert found == Allowance(allowed_bytes, origin)
+
+
+@pytest.mark.parametrize("filled_bytes", [-1, 0])
+def test_no_filled_hole_changes_nothing(filled_bytes: int) -> None:
+    """Nor does a negative one take anything away."""
+    found = Allowance(7, "marker")
+    assert with_filled_holes(found, filled_bytes) is found
+
+
+def test_filled_holes_are_added_and_said() -> None:
+    """To any allowance, and to what was granted already."""
+    assert with_filled_holes(Allowance(7, "marker", 2), 3 * MIB) == Allowance(
+        7 + 3 * MIB, "marker + 3.0 MiB filled up by huge pages", 2 + 3 * MIB
+    )
 
 
 @pytest.mark.parametrize("reserve_bytes", [-1, 0])

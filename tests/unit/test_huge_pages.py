@@ -7,7 +7,7 @@ import pytest
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import MappedRange, MappingKind, Snapshot
 from pytest_memreturn.explain import huge_pages
-from pytest_memreturn.explain.huge_pages import unwritten_huge_page_bytes
+from pytest_memreturn.explain.huge_pages import filled_hole_bytes, unwritten_huge_page_bytes
 
 BLOCK = 2 * MIB
 
@@ -74,3 +74,31 @@ def test_there_is_no_more_than_what_grew(looked_at: list[tuple[int, int]]) -> No
     """Blocks may look huge that are not: their pages came one by one."""
     assert unwritten_huge_page_bytes(layout(1), layout(2, mapping(0, 10, huge=1))) == BLOCK
     assert looked_at == [(0, 10)]
+
+
+@pytest.mark.parametrize("kind", ["heap", "arena"])
+def test_holes_of_heaps_that_huge_pages_filled(
+    kind: MappingKind, looked_at: list[tuple[int, int]]
+) -> None:
+    """Between what was resident before; neither the end that a heap grew by nor other mappings."""
+    before = layout(
+        1,
+        *[mapping(0, 4, kind=kind), mapping(6, 7, kind=kind), mapping(10, 12, kind=kind)],
+        *[mapping(20, 21), mapping(23, 24)],
+    )
+    after = layout(9, mapping(0, 15, huge=6, kind=kind), mapping(20, 24, huge=2))
+    assert filled_hole_bytes(before, after) == (2 + 3) // 2 * BLOCK + BLOCK // 2
+    assert looked_at == [(4, 6), (7, 10)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"), [(8, 9, 1), (9, 9, 0), (None, 9, 0), (8, None, 0)]
+)
+def test_no_more_was_filled_than_huge_pages_grew_by(
+    old: int | None, new: int | None, found: int, looked_at: list[tuple[int, int]]
+) -> None:
+    """Where nobody can tell, nothing is let pass."""
+    before = layout(old, mapping(0, 4, kind="heap"), mapping(10, 12, kind="heap"))
+    after = layout(new, mapping(0, 12, huge=1, kind="heap"))
+    assert filled_hole_bytes(before, after) == found * BLOCK
+    assert len(looked_at) == found

@@ -63,6 +63,7 @@ Call: TypeAlias = Literal[
     "trim",
     "statistics",
     "newborn",
+    "filled_holes",
     "motion",
     "survivors",
     "python_in_malloc",
@@ -190,6 +191,11 @@ class Bench(Examiner):
         """What the script says."""
         self.write("huge_pages")
         return self.by_script.examiner.unwritten_huge_page_bytes(before, after)
+
+    def filled_hole_bytes(self, before: Snapshot, after: Snapshot) -> int:
+        """What the script says."""
+        self.write("filled_holes")
+        return self.by_script.examiner.filled_hole_bytes(before, after)
 
     def write(self, call: Call) -> None:
         """Note a call, and fail where it shall."""
@@ -562,6 +568,51 @@ def test_an_allocator_s_own_stock_is_let_pass_by_default(
     record = found.to_record("t", window="call", label=None, location=None)
     assert record.allowed_bytes == default + reserve_bytes
     assert record.reserve_bytes == reserve_bytes
+
+
+HEAP = AllocatorStatistics("malloc", 100, 5000, live_by_kind={"heap": 100}, from_start=True)
+
+
+def heap(counted_bytes: int) -> Snapshot:
+    """A process with one allocator's heap alone, all of it resident."""
+    return Snapshot(
+        counted_bytes,
+        counted_bytes,
+        kinds={"heap": KindUsage(counted_bytes, counted_bytes)},
+        allocators=(HEAP,),
+    )
+
+
+@pytest.mark.parametrize(
+    ("filled_bytes", "granted", "outcome"),
+    [
+        pytest.param(100, 100, "returned", id="so much was filled"),
+        pytest.param(900, 200, "returned", id="no more than what is free counts"),
+        pytest.param(99, 0, "retained", id="a byte too little"),
+        pytest.param(None, 0, "retained", id="nobody can look"),
+    ],
+)
+def test_what_only_the_kernel_made_resident_is_let_pass(
+    filled_bytes: int | None, granted: int, outcome: str
+) -> None:
+    """Whatever the allowance is: huge pages fill holes of a heap when the kernel sees fit."""
+    bench = Bench(Script(heap(1000), end=heap(1200), filled_hole_bytes=filled_bytes or 0))
+    if filled_bytes is None:
+        bench.fails_at = frozenset({"filled_holes"})
+    found = measured(bench)
+    assert (found.outcome, found.retained_bytes) == (outcome, 200)
+    assert (found.allowance.allowed_bytes, found.allowance.reserve_bytes) == (
+        100 + granted,
+        granted,
+    )
+    assert ("filled up by huge pages" in found.allowance.origin) == (outcome == "returned")
+
+
+def test_what_is_live_was_filled_by_somebody() -> None:
+    """Nobody looks for holes then."""
+    bench = Bench(Script(anonymous(1000), end=anonymous(1200), filled_hole_bytes=200))
+    assert measured(bench).outcome == "retained"
+    assert "filled_holes" not in bench.calls
 
 
 def test_who_names_a_number_gets_that_number() -> None:

@@ -37,6 +37,10 @@ class Blocks:
         for offset in range(block * BLOCK, (block + 1) * BLOCK, PAGE):
             self._memory[self._shift + offset] = byte
 
+    def drop(self, offset: int) -> None:
+        """Let go of the page there."""
+        self._memory.madvise(mmap.MADV_DONTNEED, self._shift + offset, PAGE)
+
     def write(self, offset: int) -> None:
         """Put a one there."""
         self._memory[self._shift + offset] = 1
@@ -75,16 +79,29 @@ def test_what_is_not_resident_whole_is_no_huge_page(blocks: Blocks) -> None:
 
 @pytest.mark.parametrize(
     ("after_start", "before_end", "counted"),
-    [(0, 0, 3), (1, 0, 2), (0, PAGE, 2), (PAGE, PAGE, 1), (BLOCK, BLOCK, 1), (BLOCK, BLOCK + 1, 0)],
+    [
+        (0, 0, 3 * BLOCK),
+        (PAGE, 0, 3 * BLOCK - PAGE),
+        (0, BLOCK - PAGE, 2 * BLOCK + PAGE),
+        (BLOCK + PAGE, BLOCK + 2 * PAGE, BLOCK - 3 * PAGE),
+        (BLOCK, 2 * BLOCK, 0),
+    ],
 )
-def test_only_blocks_inside_the_range_count(
+def test_of_a_block_that_lies_there_in_part_only_that_part_counts(
     blocks: Blocks, after_start: int, before_end: int, counted: int
 ) -> None:
-    """A huge page lies on its boundary; a part of one is somebody else's."""
+    """A huge page lies on its boundary, and what is new need not."""
     for block in range(BLOCKS):
         blocks.touch(block)
     found = zero_bytes_in_huge_blocks(blocks.start + after_start, blocks.end - before_end)
-    assert found == counted * BLOCK
+    assert found == counted
+
+
+def test_a_part_of_a_block_that_is_not_resident_whole_does_not_count(blocks: Blocks) -> None:
+    """Though all of the part is: its pages came one by one."""
+    blocks.touch(0)
+    blocks.drop(BLOCK - PAGE)
+    assert zero_bytes_in_huge_blocks(blocks.start, blocks.start + BLOCK // 2) == 0
 
 
 def test_memory_that_is_gone_holds_nothing() -> None:
