@@ -42,6 +42,7 @@ CAUSES = {
     "test_holes_are_used_and_left": (None, None),
     "test_stacks_of_threads": ("mapped", "mapped"),
     "test_huge_pages_for_a_few_bytes": ("mapped", "mapped"),
+    "test_holes_filled_by_huge_pages": (None, None),
     "test_log_records": ("live-python", "live-python"),
     "test_session_fixture_inside": (None, None),
     "test_leak_beside_session_fixture": ("live-python", "live-python"),

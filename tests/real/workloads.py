@@ -15,7 +15,8 @@ import tracemalloc
 
 import pytest
 
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
 PAGE = mmap.PAGESIZE
 
 kept: list[object] = []
@@ -271,6 +272,20 @@ def test_huge_pages_for_a_few_bytes() -> None:
     kept.append(mapping)
 
 
+def test_holes_filled_by_huge_pages() -> None:
+    """The kernel is asked to do at once what it does in its own time where huge pages are wanted."""
+    addresses = [pin for pin in kept if isinstance(pin, int)]
+    huge_page, collapse = 2 * MIB, 25  # MADV_COLLAPSE, from Linux 6.1 on
+    first = -(-min(addresses) // huge_page) * huge_page
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    refused = [
+        libc.madvise(start, huge_page, collapse)
+        for start in range(first, max(addresses) - huge_page + 1, huge_page)
+    ]
+    # The kernel refuses one whose pages are in use elsewhere at that moment.
+    assert refused.count(0) >= 4
+
+
 def test_log_records() -> None:
     """20 MiB of log messages, which pytest keeps for its report."""
     for number in range(1_000):
@@ -313,6 +328,15 @@ def setup_function(function: object) -> None:
             holes[number] = libc.malloc(1_040)
             libc.memset(holes[number], 1, 1_040)
             kept.append(libc.malloc(100))
+        for hole in holes:
+            libc.free(hole)
+    elif function is test_holes_filled_by_huge_pages:
+        # 64 KiB that go back between pages that stay.
+        holes = (ctypes.c_void_p * 256)()
+        for number in range(len(holes)):
+            holes[number] = libc.malloc(64 * KIB)
+            libc.memset(holes[number], 1, 64 * KIB)
+            kept.append(libc.malloc(5_000))
         for hole in holes:
             libc.free(hole)
     elif function is test_objects_leak_into_resident_arenas:
