@@ -273,7 +273,7 @@ def test_huge_pages_for_a_few_bytes() -> None:
 
 
 def test_holes_filled_by_huge_pages() -> None:
-    """The kernel is asked to do at once what it does in its own time where huge pages are wanted."""
+    """The kernel is asked to do at once what it does in its own time for huge pages."""
     addresses = [pin for pin in kept if isinstance(pin, int)]
     huge_page, collapse = 2 * MIB, 25  # MADV_COLLAPSE, from Linux 6.1 on
     first = -(-min(addresses) // huge_page) * huge_page
