@@ -31,6 +31,7 @@ from pytest_memreturn.probes.children import read_whole
 
 # Bound here for the same reason as in _files.
 _LISTDIR, _SCANDIR, _READLINK, _FSTAT = os.listdir, os.scandir, os.readlink, os.fstat
+_ACCESS = os.access
 _CLOCK_NS = time.clock_gettime_ns
 
 # Where POSIX shared memory is: the place is glibc's and musl's, not a setting.
@@ -126,7 +127,7 @@ class LinuxSegments:
         except FileNotFoundError:
             return []
         except OSError as error:
-            if not os.access(self._shm, os.W_OK):
+            if not _ACCESS(self._shm, os.W_OK):
                 return []  # then no segment can be made there either
             raise unreadable(self._shm, error) from error
 

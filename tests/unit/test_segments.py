@@ -416,6 +416,6 @@ def test_where_no_segment_can_be_made_none_is_missed(
     """A folder that this process may neither list nor write to."""
     (tmp_path / "self" / "fd").mkdir(parents=True)
     (tmp_path / "shm").touch()
-    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+    monkeypatch.setattr(segments, "_ACCESS", lambda _path, mode: mode != os.W_OK)
     probe = LinuxSegments(str(tmp_path), str(tmp_path / "shm"))
     assert probe.known().shm_inodes == frozenset()
