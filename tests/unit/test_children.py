@@ -337,12 +337,18 @@ def test_a_child_that_is_hidden_is_no_answer(
     assert asked == [(7, 0)]
 
 
-def test_a_child_that_ended_and_was_not_waited_for_is_none(
-    procfs: Procfs, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("answer", [None, ProcessLookupError()])
+def test_a_child_that_has_ended_is_none(
+    answer: OSError | None, procfs: Procfs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be signalled, and its files are gone."""
+    """Its files are gone; until somebody has waited for it, it may be signalled."""
     (procfs.child / "stat").unlink()
-    monkeypatch.setattr(children, "_KILL", lambda _pid, _signal: None)
+
+    def kill(_pid: int, _signal: int) -> None:
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(children, "_KILL", kill)
     assert procfs.found() == []
 
 

@@ -191,6 +191,7 @@ def test_what_an_allocator_has_elsewhere_is_neither_room_nor_garbage() -> None:
     grown = pulse(1000, MALLOC, PYTHON, replace(device, live_bytes=800))
     assert ground.garbage_bytes(grown) == 0
     assert ground.free_bytes(grown) == 0
+    assert ground.layout_may_serve(grown, tolerated_bytes=1)
 
 
 def test_room_is_bounded_by_what_was_freed() -> None:
