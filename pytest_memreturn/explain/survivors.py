@@ -6,7 +6,6 @@ import ctypes
 import gc
 import struct
 import sys
-import sysconfig
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn._ranges import AddressSet, grown_ranges
 from pytest_memreturn._record import Survivors, SurvivorType
+from pytest_memreturn._release import KEEPS_OLD_APART
 from pytest_memreturn.explain.buffers import LibraryBuffers
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ _LARGEST_SCANNED_BYTES = 1024
 # What every object begins with: counts of references and the type. Two words, or four in
 # free-threaded builds.
 _HEADER_WORDS = object.__basicsize__ // 8
-
-# Free-threaded builds keep no generations: asked for one, 3.13 gives all objects each time.
-_HAS_GENERATIONS = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 def _own_references() -> int:
@@ -90,10 +87,10 @@ def find_newborn(pooled_bytes: int) -> Survivors:
 
     Tells what is new where addresses don't, as long as no collection comes before it. This runs
     before the reading that is judged, so it keeps no account of what it has seen: an object
-    that several hold counts for each of them by its part. Where gc has no generations, nobody
-    can look.
+    that several hold counts for each of them by its part. Where gc does not keep old objects apart
+    (a free-threaded build gives all of them for any generation), nobody can look.
     """
-    if not _HAS_GENERATIONS:
+    if not KEEPS_OLD_APART:
         return Survivors()
     counts: dict[str, float] = defaultdict(float)
     sizes: dict[str, float] = defaultdict(float)

@@ -368,6 +368,7 @@ def test_an_interpreter_that_exports_no_statistics_says_nothing(
 
 def test_a_free_threaded_build_says_why_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its object allocator is another, and exports nothing."""
+    monkeypatch.setattr(pymalloc, "printed_by", lambda _function: PYMALLOC)
     monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 0}.get)
     assert Pymalloc().why_unavailable() is None
     monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)

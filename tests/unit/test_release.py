@@ -138,6 +138,18 @@ def test_the_last_failure_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_last_failure()
 
 
+@pytest.mark.parametrize(("apart", "counted"), [(True, 4), (False, 117)])
+def test_collections_that_may_take_the_old_are_counted(
+    monkeypatch: pytest.MonkeyPatch, *, apart: bool, counted: int
+) -> None:
+    """Every one, where no generations keep the old apart."""
+    counts = [{"collections": count} for count in (100, 13, 4)]
+    monkeypatch.setattr(_release, "_GC_STATISTICS", lambda: counts)
+    monkeypatch.setattr(_release, "KEEPS_OLD_APART", apart)
+    assert _release.full_collections() == counted
+
+
+@pytest.mark.skipif(not _release.KEEPS_OLD_APART, reason="this build keeps no old ones apart")
 def test_a_pass_over_the_young_leaves_the_old() -> None:
     """And does not count as a full collection, as one pass over all objects does."""
 
