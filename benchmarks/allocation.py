@@ -15,13 +15,15 @@ from benchmarks.tables import Table, Target
 
 RATIO = Target(1.02)
 
-# Tuples of 80 bytes and strings of 112, as pymalloc rounds them: 200 MB. Each tuple holds the one
-# before it: a list of that length would be a block of 8 MB, which malloc keeps from its second time
-# on, so that every test but the first would rightly fail. Tuples are tracked, so that the garbage
-# collector has its part of the work.
+# A million tuples of 80 bytes and as many strings of 112, as pymalloc rounds them, by 60 in lists
+# whose items take 512, the most that it hands out; each list in a tuple with the one before it:
+# 200 MB, all of it pymalloc's. A long list would be malloc's, which
+# keeps such blocks from their second time on, so that all tests but the first would rightly fail.
+# Tuples are tracked, so that the garbage collector has its part of the work.
 OBJECTS = (
     "objects = None",
-    'for number in range(1_050_000): objects = (objects, f"{number:060d}")',
+    "for _ in range(18_000):",
+    '    objects = (objects, [(number & 127, f"{number:060d}") for number in range(60)])',
     "del objects",
 )
 
