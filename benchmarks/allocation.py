@@ -17,9 +17,9 @@ RATIO = Target(1.02)
 
 # A million tuples of 80 bytes and as many strings of 112, as pymalloc rounds them, by 60 in lists
 # whose items take 512, the most that it hands out; each list in a tuple with the one before it:
-# 200 MB, all of it pymalloc's. A long list would be malloc's, which
-# keeps such blocks from their second time on, so that all tests but the first would rightly fail.
-# Tuples are tracked, so that the garbage collector has its part of the work.
+# 200 MB, all of it pymalloc's. A long list would be malloc's, which keeps such blocks from their
+# second time on, so that all tests but the first would rightly fail. Tuples are tracked, so that
+# the garbage collector has its part of the work.
 OBJECTS = (
     "objects = None",
     "for _ in range(18_000):",
