@@ -69,8 +69,8 @@ def with_reserve(default: Allowance, reserve_bytes: int) -> Allowance:
     )
 
 
-def with_filled_holes(found: Allowance, filled_bytes: int) -> Allowance:
-    """Any allowance, and what the kernel alone made resident: no test has taken it."""
+def with_filled_up(found: Allowance, filled_bytes: int) -> Allowance:
+    """Any allowance, and what huge pages alone made resident: no test has taken it."""
     if filled_bytes <= 0:
         return found
     return Allowance(

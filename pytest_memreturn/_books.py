@@ -71,13 +71,13 @@ def take_stock(
     return Stock(first, last, ledger)
 
 
-def filled_hole_bytes(instruments: Instruments, stock: Stock) -> int:
-    """At most so much of the growth is free memory of malloc's that only the kernel touched."""
+def filled_up_bytes(instruments: Instruments, stock: Stock) -> int:
+    """At most so much of the growth is free memory of malloc's that only huge pages brought."""
     free_growth = stock.ledger.accounts.get("malloc" + FREE, 0)
     filled = 0
     if free_growth > 0:
         with contextlib.suppress(Exception):
-            filled = instruments.examiner.filled_hole_bytes(stock.before, stock.at_gate)
+            filled = instruments.examiner.filled_up_bytes(stock.before, stock.at_gate)
     return max(0, min(filled, free_growth))
 
 
@@ -173,7 +173,9 @@ def _survivors(
     with contextlib.suppress(Exception):
         known = _with_excluded(stock.before, evidence.excluded)
         found = instruments.examiner.survivors(known, stock.at_gate)
-        if stock.ledger.hidden_bytes:
+        if stock.ledger.hidden_bytes or (newborn.in_malloc_bytes or 0) > (
+            found.in_malloc_bytes or 0
+        ):
             everything = instruments.examiner.python_in_malloc_bytes(stock.at_gate.allocators)
     in_malloc_bytes = found.in_malloc_bytes
     if everything is not None:

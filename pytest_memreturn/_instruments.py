@@ -70,8 +70,8 @@ class Examiner:
         del before, after
         return None
 
-    def filled_hole_bytes(self, before: Snapshot, after: Snapshot) -> int:
-        """Free memory of malloc's that nobody but the kernel made resident."""
+    def filled_up_bytes(self, before: Snapshot, after: Snapshot) -> int:
+        """Free memory of malloc's that only huge pages made resident."""
         del before, after
         return 0
 

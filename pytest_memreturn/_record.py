@@ -94,7 +94,7 @@ class Record:
     """One verdict with everything that led to it. Sizes are bytes; ``None`` was not read.
 
     `reserve_bytes` is the part of what was allowed that came on top, for the allocators' own
-    working stock over the default, and for holes that huge pages filled.
+    working stock over the default, and for what huge pages filled up.
     `readings` are footprints by rung of the release ladder. `ledger` is ``None`` where the
     accounts were not needed: for most windows that returned their memory.
     `hidden_bytes` is the part of what was retained that the footprint does not show, since it

@@ -9,10 +9,10 @@ from pytest_memreturn._allowance import (
     Tolerated,
     allowance,
     tolerated,
-    with_filled_holes,
+    with_filled_up,
     with_reserve,
 )
-from pytest_memreturn._books import Evidence, Span, explain, filled_hole_bytes, take_stock
+from pytest_memreturn._books import Evidence, Span, explain, filled_up_bytes, take_stock
 from pytest_memreturn._opening import stand_level, take_baseline
 from pytest_memreturn._settle import settle
 from pytest_memreturn._verdict import judge
@@ -289,14 +289,14 @@ class Recorder:
             window.readings["trim"] = findings.after_trim_bytes
 
     def _grant_by_ledger(self, window: WindowState, stock: Stock) -> None:
-        """Let pass what no test took, if that is enough: allocators' stock, filled holes."""
+        """Let pass what no test took, if that is enough: what allocators or huge pages bring."""
         granted = window.allowance
         if not self._settings.limits.chosen:
             granted = with_reserve(granted, stock.reserve_bytes())
             window.grant(window.gate, granted)
         if not window.fits(window.gate):
-            filled_bytes = filled_hole_bytes(self._instruments, stock)
-            window.grant(window.gate, with_filled_holes(granted, filled_bytes))
+            filled_bytes = filled_up_bytes(self._instruments, stock)
+            window.grant(window.gate, with_filled_up(granted, filled_bytes))
 
     def _read_after_trim(self, window: WindowState) -> tuple[Mapping[str, int], FullReading]:
         given_back = self._instruments.releaser.trim_measured(self._footprint_bytes)

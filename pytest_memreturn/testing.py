@@ -71,7 +71,7 @@ class Script:
     survivors: Survivors = field(default_factory=Survivors)
     held_by_pytest: tuple[Holding, ...] = ()
     unwritten_huge_page_bytes: int | None = None
-    filled_hole_bytes: int = 0
+    filled_up_bytes: int = 0
 
     def readings(self) -> Mapping[Rung, Snapshot]:
         """A snapshot for every rung."""
@@ -133,9 +133,9 @@ class _ScriptedExaminer(Examiner):
         del before, after
         return self._ended().unwritten_huge_page_bytes
 
-    def filled_hole_bytes(self, before: Snapshot, after: Snapshot) -> int:
+    def filled_up_bytes(self, before: Snapshot, after: Snapshot) -> int:
         del before, after
-        return self._ended().filled_hole_bytes
+        return self._ended().filled_up_bytes
 
 
 @dataclass(slots=True)

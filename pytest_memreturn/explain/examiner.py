@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_memreturn._instruments import Examiner
 from pytest_memreturn.explain import survivors
-from pytest_memreturn.explain.huge_pages import filled_hole_bytes, unwritten_huge_page_bytes
+from pytest_memreturn.explain.huge_pages import filled_up_bytes, unwritten_huge_page_bytes
 from pytest_memreturn.explain.test_runner import held_by_pytest
 
 if TYPE_CHECKING:
@@ -38,6 +38,6 @@ class ProcessExaminer(Examiner):
         """Memory that is resident only because of transparent huge pages."""
         return unwritten_huge_page_bytes(before, after)
 
-    def filled_hole_bytes(self, before: Snapshot, after: Snapshot) -> int:
-        """Free memory of malloc's that nobody but the kernel made resident."""
-        return filled_hole_bytes(before, after)
+    def filled_up_bytes(self, before: Snapshot, after: Snapshot) -> int:
+        """Free memory of malloc's that only huge pages made resident."""
+        return filled_up_bytes(before, after)

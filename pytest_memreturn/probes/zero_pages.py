@@ -15,38 +15,36 @@ if TYPE_CHECKING:
 _OPEN, _CLOSE, _PREADV = os.open, os.close, os.preadv
 
 # The size of a huge page wherever pages are of 4 KiB; elsewhere there is nothing to see here.
-_BLOCK_BYTES = 2 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 
 
-def zero_bytes_in_huge_blocks(start: int, end: int) -> int:
-    """Bytes of all-zero pages from `start` to `end`, in blocks of 2 MiB that are resident whole.
+def zero_bytes_by_block(start: int, end: int) -> Iterator[int]:
+    """Bytes of all-zero pages from `start` to `end`, for each 2 MiB that are resident whole.
 
     Of a block that lies there in part, that part. Both ends are page-aligned. Read through
     ``/proc/self/mem``, where memory that is gone is an error and not a crash. Raises `OSError`
     where that file cannot be opened.
     """
     zeros = bytes(mmap.PAGESIZE)
-    found = 0
     descriptor = _OPEN("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with mmap.mmap(-1, _BLOCK_BYTES) as copy, memoryview(copy) as view:
+        with mmap.mmap(-1, BLOCK_BYTES) as copy, memoryview(copy) as view:
             for block in _resident_blocks(start, end):
-                first, last = max(start, block), min(end, block + _BLOCK_BYTES)
+                first, last = max(start, block), min(end, block + BLOCK_BYTES)
                 try:
                     length = _PREADV(descriptor, [view[: last - first]], first)
                 except OSError:  # unmapped meanwhile
                     continue
-                for offset in range(0, length, mmap.PAGESIZE):
-                    found += (view[offset : offset + mmap.PAGESIZE] == zeros) * mmap.PAGESIZE
+                pages = range(0, length, mmap.PAGESIZE)
+                yield sum(view[at : at + mmap.PAGESIZE] == zeros for at in pages) * mmap.PAGESIZE
     finally:
         _CLOSE(descriptor)
-    return found
 
 
 def _resident_blocks(start: int, end: int) -> Iterator[int]:
-    pages = _BLOCK_BYTES // mmap.PAGESIZE
+    pages = BLOCK_BYTES // mmap.PAGESIZE
     vector = (ctypes.c_ubyte * pages)()
     ask = mincore()
-    for block in range(start // _BLOCK_BYTES * _BLOCK_BYTES, end, _BLOCK_BYTES):
-        if ask(block, _BLOCK_BYTES, ctypes.addressof(vector)) == 0 and all(vector):
+    for block in range(start // BLOCK_BYTES * BLOCK_BYTES, end, BLOCK_BYTES):
+        if ask(block, BLOCK_BYTES, ctypes.addressof(vector)) == 0 and all(vector):
             yield block

@@ -9,8 +9,10 @@ import pytest
 from pytest_memreturn._allowance import (
     SHARE_FLOOR_BYTES,
     Allowance,
+    Tolerated,
     allowance,
-    with_filled_holes,
+    tolerated,
+    with_filled_up,
     with_reserve,
 )
 from pytest_memreturn._settings import Limits, Sourced
@@ -86,16 +88,17 @@ def test_of_a_size_and_a_share_the_narrower_counts(
 
 
 @pytest.mark.parametrize("filled_bytes", [-1, 0])
-def test_no_filled_hole_changes_nothing(filled_bytes: int) -> None:
+def test_where_nothing_was_filled_up_nothing_changes(filled_bytes: int) -> None:
     """Nor does a negative one take anything away."""
     found = Allowance(7, "marker")
-    assert with_filled_holes(found, filled_bytes) is found
+    assert with_filled_up(found, filled_bytes) is found
 
 
-def test_filled_holes_are_added_and_said() -> None:
+@pytest.mark.parametrize(("filled_bytes", "text"), [(1, "1 B"), (3 * MIB, "3.0 MiB")])
+def test_what_was_filled_up_is_added_and_said(filled_bytes: int, text: str) -> None:
     """To any allowance, and to what was granted already."""
-    assert with_filled_holes(Allowance(7, "marker", 2), 3 * MIB) == Allowance(
-        7 + 3 * MIB, "marker + 3.0 MiB filled up by huge pages", 2 + 3 * MIB
+    assert with_filled_up(Allowance(7, "marker", 2), filled_bytes) == Allowance(
+        7 + filled_bytes, f"marker + {text} filled up by huge pages", 2 + filled_bytes
     )
 
 
@@ -112,3 +115,33 @@ def test_a_reserve_is_added_and_said(reserve_bytes: int, text: str) -> None:
     assert with_reserve(Allowance(2 * MIB, "default"), reserve_bytes) == Allowance(
         2 * MIB + reserve_bytes, f"default + {text} allocator reserve", reserve_bytes
     )
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(
+            limits(2 * MIB), Tolerated(MIB, 256 * KIB, 64 * KIB, 128 * KIB), id="the default"
+        ),
+        pytest.param(
+            limits(500 * MIB),
+            Tolerated(MIB, 256 * KIB, 64 * KIB, 128 * KIB),
+            id="no more than that",
+        ),
+        pytest.param(limits(1_003), Tolerated(501, 125, 31, 62), id="a part of a size"),
+        pytest.param(limits(0), Tolerated(), id="nothing where nothing may stay"),
+        pytest.param(
+            limits(share=Fraction(1, 2)),
+            Tolerated(32 * KIB, 8 * KIB, 2 * KIB, 4 * KIB),
+            id="of a share the least it comes to",
+        ),
+        pytest.param(
+            limits(1_003, Fraction(1, 2)), Tolerated(501, 125, 31, 62), id="the narrower of two"
+        ),
+    ],
+)
+def test_what_need_not_be_looked_at_anew_follows_what_may_stay(
+    found: Limits, expected: Tolerated
+) -> None:
+    """Whole bytes, each a part of the allowance, up to what is worth a collection or a layout."""
+    assert tolerated(found) == expected

@@ -351,6 +351,20 @@ def test_whose_it_is_that_hides(
     assert found.causes.bytes_by_cause == causes
 
 
+@pytest.mark.parametrize(("newborn", "by_python"), [(480, 480), (20, 20)])
+def test_the_newborn_count_where_nothing_seems_to_hide(newborn: int, by_python: int) -> None:
+    """What filled old room does not show as that, where other room came free meanwhile."""
+    python = AllocatorStatistics("python", 5000, 5000)
+    found = Case(
+        reading(9000, pool(100, 4000), python),
+        reading(9700, pool(600, 4700), python),
+        newborn=names(newborn),
+        looks=Looks(names(20), 550),
+    ).findings()
+    assert found.stock.ledger.hidden_bytes == 0
+    assert found.causes.bytes_by_cause["live-python"] == by_python
+
+
 def test_the_longer_list_of_survivors_is_told() -> None:
     """Newborn objects, or those at new addresses."""
     assert hiding(names(300), Looks(names(20))).explanation.survivors == names(300).types

@@ -25,7 +25,7 @@ def test_the_plain_examiner_finds_nothing() -> None:
     assert plain.python_in_malloc_bytes(ALLOCATORS) is None
     assert plain.held_by_pytest() == ()
     assert plain.unwritten_huge_page_bytes(BEFORE, AFTER) is None
-    assert plain.filled_hole_bytes(BEFORE, AFTER) == 0
+    assert plain.filled_up_bytes(BEFORE, AFTER) == 0
 
 
 def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(survivors, "python_in_malloc_bytes", lambda pooled: (6, pooled))
     monkeypatch.setattr(examiner, "held_by_pytest", lambda: held)
     monkeypatch.setattr(examiner, "unwritten_huge_page_bytes", lambda *given: (7, given))
-    monkeypatch.setattr(examiner, "filled_hole_bytes", lambda *given: (8, given))
+    monkeypatch.setattr(examiner, "filled_up_bytes", lambda *given: (8, given))
     asked = ProcessExaminer()
     pooled = (ALLOCATORS, "pooled")
     answers: list[object] = [
@@ -47,7 +47,7 @@ def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch
         asked.python_in_malloc_bytes(ALLOCATORS),
         asked.held_by_pytest(),
         asked.unwritten_huge_page_bytes(BEFORE, AFTER),
-        asked.filled_hole_bytes(BEFORE, AFTER),
+        asked.filled_up_bytes(BEFORE, AFTER),
     ]
     assert answers == [
         (found, (BEFORE, AFTER)),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import MappedRange, MappingKind, Snapshot
 from pytest_memreturn.explain import huge_pages
-from pytest_memreturn.explain.huge_pages import filled_hole_bytes, unwritten_huge_page_bytes
+from pytest_memreturn.explain.huge_pages import filled_up_bytes, unwritten_huge_page_bytes
 
 BLOCK = 2 * MIB
 
@@ -30,11 +32,11 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The blocks that are looked at, as pairs; a half of each is found to hold zeros."""
     asked: list[tuple[int, int]] = []
 
-    def half(start: int, end: int) -> int:
+    def half(start: int, end: int) -> Iterator[int]:
         asked.append((start // BLOCK, end // BLOCK))
-        return (end - start) // 2
+        return (BLOCK // 2 for _ in range(start, end, BLOCK))
 
-    monkeypatch.setattr(huge_pages, "zero_bytes_in_huge_blocks", half)
+    monkeypatch.setattr(huge_pages, "zero_bytes_by_block", half)
     return asked
 
 
@@ -77,28 +79,31 @@ def test_there_is_no_more_than_what_grew(looked_at: list[tuple[int, int]]) -> No
 
 
 @pytest.mark.parametrize("kind", ["heap", "arena"])
-def test_holes_of_heaps_that_huge_pages_filled(
+def test_heaps_that_huge_pages_filled_up(
     kind: MappingKind, looked_at: list[tuple[int, int]]
 ) -> None:
-    """Between what was resident before; neither the end that a heap grew by nor other mappings."""
-    before = layout(
-        1,
-        *[mapping(0, 4, kind=kind), mapping(6, 7, kind=kind), mapping(10, 12, kind=kind)],
-        *[mapping(20, 21), mapping(23, 24)],
+    """Holes, and the end they grew by; no other mappings."""
+    before = layout(1, mapping(0, 4, kind=kind), mapping(6, 7, kind=kind), mapping(20, 21))
+    after = layout(9, mapping(0, 9, huge=6, kind=kind), mapping(20, 24, huge=2))
+    assert filled_up_bytes(before, after) == (2 + 2) // 2 * BLOCK
+    assert looked_at == [(4, 6), (7, 9)]
+
+
+def test_zeros_that_fill_a_whole_block_were_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An array of zeros that was freed is memory that malloc holds."""
+    monkeypatch.setattr(
+        huge_pages, "zero_bytes_by_block", lambda *_: iter([BLOCK - 1, BLOCK, BLOCK, 5])
     )
-    after = layout(9, mapping(0, 15, huge=6, kind=kind), mapping(20, 24, huge=2))
-    assert filled_hole_bytes(before, after) == (2 + 3) // 2 * BLOCK + BLOCK // 2
-    assert looked_at == [(4, 6), (7, 10)]
+    before, after = layout(1), layout(9, mapping(0, 4, huge=4, kind="heap"))
+    assert filled_up_bytes(before, after) == BLOCK + 4
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "found"), [(8, 9, 1), (9, 9, 0), (None, 9, 0), (8, None, 0)]
-)
-def test_no_more_was_filled_than_huge_pages_grew_by(
-    old: int | None, new: int | None, found: int, looked_at: list[tuple[int, int]]
+@pytest.mark.parametrize(("old", "new", "found"), [(8, 9, 1), (9, 9, 0), (9, 8, 0), (8, None, 0)])
+def test_no_more_was_filled_up_than_huge_pages_grew_by(
+    old: int, new: int | None, found: int, looked_at: list[tuple[int, int]]
 ) -> None:
     """Where nobody can tell, nothing is let pass."""
-    before = layout(old, mapping(0, 4, kind="heap"), mapping(10, 12, kind="heap"))
+    before = layout(old, mapping(0, 4, kind="heap"))
     after = layout(new, mapping(0, 12, huge=1, kind="heap"))
-    assert filled_hole_bytes(before, after) == found * BLOCK
+    assert filled_up_bytes(before, after) == found * BLOCK
     assert len(looked_at) == found

@@ -270,3 +270,9 @@ def test_what_is_always_resident_is_given_back_in_full() -> None:
     before = reading(spread(5, 60, holds_address_space=False))
     after = reading(spread(5, 10, holds_address_space=False), space=1000)
     assert moved(close_ledger(before, after)) == {"mimalloc-free": -50, "mapped": 50}
+
+
+def test_what_a_pool_holds_of_malloc_is_kept_beside_the_accounts() -> None:
+    """For malloc handed it out: room that it filled went nowhere."""
+    ledger = close_ledger(START, reading(pool(30, 40), glibc(105), heap=150))
+    assert ledger.pooled == {"malloc": 40 * MIB}

@@ -63,7 +63,7 @@ Call: TypeAlias = Literal[
     "trim",
     "statistics",
     "newborn",
-    "filled_holes",
+    "filled_up",
     "motion",
     "survivors",
     "python_in_malloc",
@@ -192,10 +192,10 @@ class Bench(Examiner):
         self.write("huge_pages")
         return self.by_script.examiner.unwritten_huge_page_bytes(before, after)
 
-    def filled_hole_bytes(self, before: Snapshot, after: Snapshot) -> int:
+    def filled_up_bytes(self, before: Snapshot, after: Snapshot) -> int:
         """What the script says."""
-        self.write("filled_holes")
-        return self.by_script.examiner.filled_hole_bytes(before, after)
+        self.write("filled_up")
+        return self.by_script.examiner.filled_up_bytes(before, after)
 
     def write(self, call: Call) -> None:
         """Note a call, and fail where it shall."""
@@ -596,9 +596,9 @@ def test_what_only_the_kernel_made_resident_is_let_pass(
     filled_bytes: int | None, granted: int, outcome: str
 ) -> None:
     """Whatever the allowance is: huge pages fill holes of a heap when the kernel sees fit."""
-    bench = Bench(Script(heap(1000), end=heap(1200), filled_hole_bytes=filled_bytes or 0))
+    bench = Bench(Script(heap(1000), end=heap(1200), filled_up_bytes=filled_bytes or 0))
     if filled_bytes is None:
-        bench.fails_at = frozenset({"filled_holes"})
+        bench.fails_at = frozenset({"filled_up"})
     found = measured(bench)
     assert (found.outcome, found.retained_bytes) == (outcome, 200)
     assert (found.allowance.allowed_bytes, found.allowance.reserve_bytes) == (
@@ -610,9 +610,9 @@ def test_what_only_the_kernel_made_resident_is_let_pass(
 
 def test_what_is_live_was_filled_by_somebody() -> None:
     """Nobody looks for holes then."""
-    bench = Bench(Script(anonymous(1000), end=anonymous(1200), filled_hole_bytes=200))
+    bench = Bench(Script(anonymous(1000), end=anonymous(1200), filled_up_bytes=200))
     assert measured(bench).outcome == "retained"
-    assert "filled_holes" not in bench.calls
+    assert "filled_up" not in bench.calls
 
 
 def test_who_names_a_number_gets_that_number() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.probes import zero_pages
-from pytest_memreturn.probes.zero_pages import zero_bytes_in_huge_blocks
+from pytest_memreturn.probes.zero_pages import zero_bytes_by_block
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads procfs")
 
@@ -60,13 +60,13 @@ def test_pages_of_zeros_are_counted(blocks: Blocks) -> None:
     blocks.touch(1)
     for offset in (0, 5 * PAGE + 17, 6 * PAGE - 1, BLOCK + 3 * PAGE - 1):
         blocks.write(offset)
-    assert zero_bytes_in_huge_blocks(blocks.start, blocks.end) == 2 * BLOCK - 3 * PAGE
+    assert sum(zero_bytes_by_block(blocks.start, blocks.end)) == 2 * BLOCK - 3 * PAGE
 
 
 def test_pages_that_were_written_to_are_not(blocks: Blocks) -> None:
     """One byte in each is enough."""
     blocks.touch(1, byte=1)
-    assert zero_bytes_in_huge_blocks(blocks.start, blocks.end) == 0
+    assert sum(zero_bytes_by_block(blocks.start, blocks.end)) == 0
 
 
 def test_what_is_not_resident_whole_is_no_huge_page(blocks: Blocks) -> None:
@@ -74,7 +74,7 @@ def test_what_is_not_resident_whole_is_no_huge_page(blocks: Blocks) -> None:
     blocks.touch(0)
     blocks.write(2 * BLOCK)
     for _ in range(2):
-        assert zero_bytes_in_huge_blocks(blocks.start, blocks.end) == BLOCK
+        assert sum(zero_bytes_by_block(blocks.start, blocks.end)) == BLOCK
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_of_a_block_that_lies_there_in_part_only_that_part_counts(
     """A huge page lies on its boundary, and what is new need not."""
     for block in range(BLOCKS):
         blocks.touch(block)
-    found = zero_bytes_in_huge_blocks(blocks.start + after_start, blocks.end - before_end)
+    found = sum(zero_bytes_by_block(blocks.start + after_start, blocks.end - before_end))
     assert found == counted
 
 
@@ -101,12 +101,12 @@ def test_a_part_of_a_block_that_is_not_resident_whole_does_not_count(blocks: Blo
     """Though all of the part is: its pages came one by one."""
     blocks.touch(0)
     blocks.drop(BLOCK - PAGE)
-    assert zero_bytes_in_huge_blocks(blocks.start, blocks.start + BLOCK // 2) == 0
+    assert sum(zero_bytes_by_block(blocks.start, blocks.start + BLOCK // 2)) == 0
 
 
 def test_memory_that_is_gone_holds_nothing() -> None:
     """The kernel says so, and nothing crashes."""
-    assert zero_bytes_in_huge_blocks(0, BLOCK) == 0
+    assert sum(zero_bytes_by_block(0, BLOCK)) == 0
 
 
 def test_memory_that_goes_between_two_looks_is_passed_over(
@@ -115,7 +115,7 @@ def test_memory_that_goes_between_two_looks_is_passed_over(
     """What was resident a moment ago may be unmapped now; the rest is still counted."""
     blocks.touch(1)
     monkeypatch.setattr(zero_pages, "_resident_blocks", lambda *_: [0, blocks.start + BLOCK])
-    assert zero_bytes_in_huge_blocks(0, blocks.end) == BLOCK
+    assert sum(zero_bytes_by_block(0, blocks.end)) == BLOCK
 
 
 def test_a_block_that_is_half_gone_counts_half(
@@ -127,7 +127,7 @@ def test_a_block_that_is_half_gone_counts_half(
     read = zero_pages._PREADV
     lengths = iter([BLOCK, BLOCK // 2])
     monkeypatch.setattr(zero_pages, "_PREADV", lambda *given: min(read(*given), next(lengths)))
-    assert zero_bytes_in_huge_blocks(blocks.start, blocks.end) == BLOCK + BLOCK // 2
+    assert sum(zero_bytes_by_block(blocks.start, blocks.end)) == BLOCK + BLOCK // 2
 
 
 def refuse(*arguments: object) -> int:
@@ -139,7 +139,7 @@ def test_memory_that_cannot_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch)
     """Nobody could look: that is not the same as no zeros."""
     monkeypatch.setattr(zero_pages, "_OPEN", refuse)
     with pytest.raises(PermissionError):
-        zero_bytes_in_huge_blocks(0, BLOCK)
+        sum(zero_bytes_by_block(0, BLOCK))
 
 
 def test_what_a_test_replaces_does_not_reach_the_look(
@@ -158,6 +158,6 @@ def test_what_a_test_replaces_does_not_reach_the_look(
     with monkeypatch.context() as replaced:
         for name in ("open", "preadv", "close"):
             replaced.setattr(os, name, refuse)
-        found = zero_bytes_in_huge_blocks(blocks.start, blocks.end)
+        found = sum(zero_bytes_by_block(blocks.start, blocks.end))
     assert found == BLOCK
     assert len(closed) == 1
