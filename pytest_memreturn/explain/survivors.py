@@ -68,7 +68,7 @@ def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
         in_library = libraries.new_bytes(candidate, holds) if libraries else 0
         if in_library:
             return in_library
-        if holds(id(candidate), size_bytes):
+        if holds(id(candidate), size_bytes if kind.is_in_one_piece else kind.fixed_bytes):
             return size_bytes
         if size_bytes - kind.fixed_bytes <= _LARGEST_POOLED_BYTES:
             return 0  # nearly every object: it has no buffer, or a small one
@@ -212,7 +212,16 @@ def _reachable_objects(tracked: list[object], kinds: _Kinds) -> Iterator[tuple[o
 class _Kind:
     """What a census asks of a type, asked once."""
 
-    __slots__ = ("fixed_bytes", "is_followed", "is_module", "is_ours", "name", "numpy_base", "type")
+    __slots__ = (
+        "fixed_bytes",
+        "is_followed",
+        "is_in_one_piece",
+        "is_module",
+        "is_ours",
+        "name",
+        "numpy_base",
+        "type",
+    )
 
     def __init__(self, found: type) -> None:
         mro = _of_type(found, "__mro__")
@@ -224,6 +233,9 @@ class _Kind:
         self.is_ours = isinstance(module, str) and module.startswith(_OWN_MODULES)
         self.is_module = any(base is ModuleType for base in mro)
         self.is_followed = found is dict or found is tuple
+        # The items of bytes, tuples and numbers follow their fixed part, and so does a text; what
+        # lies behind a bytearray or a list is anybody's.
+        self.is_in_one_piece = _of_type(found, "__itemsize__") > 0 or found is str
         self.fixed_bytes: int = _of_type(found, "__basicsize__")
         self.numpy_base: Callable[[object], object] | None = None
         if numpy_array is not None and any(base is numpy_array for base in mro):
