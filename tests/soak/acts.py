@@ -235,6 +235,7 @@ def free_memory_comes_back_inside(rng: Random) -> list[Body]:
             chosen.causes_in_malloc,
             chosen.trim,
             chosen.before,
+            is_open_in_malloc=chosen.is_open_in_malloc,
         ),
     ]
 
@@ -397,5 +398,6 @@ def behind_a_module(rng: Random) -> list[Body]:
             chosen.causes_in_malloc,
             chosen.trim,
             chosen.before,
+            is_open_in_malloc=chosen.is_open_in_malloc,
         )
     ]

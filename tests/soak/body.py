@@ -16,6 +16,8 @@ class Body:
 
     `verdict` is ``None`` for a test that fails by itself and so has none. `causes`: any of them
     is right. `causes_in_malloc`: the same where small objects come from malloc, too.
+    `is_open_in_malloc`: there malloc decides, by what lies around them, whether it keeps their
+    memory, so that either verdict is right.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Body:
     trim: bool = False
     before: Work | None = None
     after: Work | None = None
+    is_open_in_malloc: bool = False
 
     def right_causes(self, *, pymalloc: bool) -> tuple[str, ...]:
         """The causes one of which must be named."""

@@ -60,12 +60,15 @@ from .memory import (
 CLEAN: list[Body] = [Body("nothing", nothing, "returned")]
 
 
-def clean(*, trim: bool = False) -> collections.abc.Callable[[Work], Work]:
+def clean(
+    *, trim: bool = False, is_open_in_malloc: bool = False
+) -> collections.abc.Callable[[Work], Work]:
     """Add a function to the bodies, by its name."""
 
     def add(work: Work) -> Work:
         name = getattr(work, "__name__", "")
-        CLEAN.append(Body(name.removesuffix("_"), work, "returned", trim=trim))
+        name = name.removesuffix("_")
+        CLEAN.append(Body(name, work, "returned", trim=trim, is_open_in_malloc=is_open_in_malloc))
         return work
 
     return add
@@ -285,7 +288,7 @@ def decimals(rng: Random) -> None:
     assert one > 0
 
 
-@clean()
+@clean(is_open_in_malloc=True)
 def small_objects(rng: Random) -> None:
     """1 to 12 MiB of small objects come and go, with no list of malloc's that names them."""
     assert chain(rng.randrange(MIB, 12 * MIB)) is not None

@@ -63,20 +63,33 @@ def working(leak: Leak, sizes: tuple[int, int]) -> Work:
 
 def leaks(
     *causes: str,
-    in_malloc: tuple[str, ...] = (),
+    in_malloc: tuple[str, ...] | None = (),
     near: tuple[int, int] = NEAR,
     far: tuple[int, int] = FAR,
     gates: tuple[bool, ...] = (False, True),
     before: Work | None = None,
 ) -> Callable[[Leak], Leak]:
-    """Add a function to the leaks: just above the allowance and far above, at each gate."""
+    """Add a function to the leaks: just above the allowance and far above, at each gate.
+
+    `in_malloc`: its causes where small objects come from malloc, too, if they are others there;
+    ``None`` where malloc then decides whether anything is kept.
+    """
 
     def add(leak: Leak) -> Leak:
         name = getattr(leak, "__name__", "")
         for distance, sizes in (("near", near), ("far", far)):
             work = working(leak, sizes)
             LEAKS.setdefault(name, []).extend(
-                Body(f"{name}-{distance}", work, "retained", causes, in_malloc, trim, before)
+                Body(
+                    f"{name}-{distance}",
+                    work,
+                    "retained",
+                    causes,
+                    in_malloc or (),
+                    trim,
+                    before,
+                    is_open_in_malloc=in_malloc is None,
+                )
                 for trim in gates
             )
         return leak
@@ -231,7 +244,7 @@ def pinned_objects(rng: Random, size: int) -> None:
 
 
 # Some of what is freed comes to lie in old holes, and some at the top, which goes back by itself.
-@leaks("held-by-malloc", near=(4 * MIB, 5 * MIB), gates=(False,))
+@leaks("held-by-malloc", in_malloc=None, near=(4 * MIB, 5 * MIB), gates=(False,))
 def free_below_the_top(rng: Random, size: int) -> None:
     """Blocks below one that stays are freed, and malloc keeps them."""
     each = rng.choice([1_500, 3_000])
