@@ -133,7 +133,10 @@ def explain(
     with contextlib.suppress(Exception):
         held_by_pytest = instruments.examiner.held_by_pytest()
     survivors, in_malloc_bytes = Survivors(), None
-    at_first_sight = find_causes(stock.ledger, parts, python_in_malloc_bytes=None)
+    filled_up = filled_up_bytes(instruments, stock)
+    at_first_sight = find_causes(
+        stock.ledger, parts, python_in_malloc_bytes=None, filled_up_bytes=filled_up
+    )
     is_clear = trim_is_known and at_first_sight.is_clear_without_survivors
     if stock.ledger.hidden_bytes or not is_clear:
         # Last, since it disturbs most; and 1 s for 600,000 objects is dear where it tells nothing.
@@ -150,7 +153,12 @@ def explain(
         unwritten = instruments.examiner.unwritten_huge_page_bytes(stock.before, stock.at_gate)
     return Findings(
         stock,
-        find_causes(stock.ledger, parts, python_in_malloc_bytes=in_malloc_bytes),
+        find_causes(
+            stock.ledger,
+            parts,
+            python_in_malloc_bytes=in_malloc_bytes,
+            filled_up_bytes=filled_up,
+        ),
         Explanation(
             parts=parts,
             released=released or {},

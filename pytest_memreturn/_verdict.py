@@ -84,6 +84,7 @@ def find_causes(
     free_parts: Mapping[str, Mapping[str, int]],
     *,
     python_in_malloc_bytes: int | None,
+    filled_up_bytes: int = 0,
 ) -> Causes:
     """Turn accounts into causes.
 
@@ -93,6 +94,9 @@ def find_causes(
     `python_in_malloc_bytes` is what surviving Python objects hold of the live bytes of malloc,
     or of what serves in its place; ``None`` where nobody could look, so that nobody can say whether
     Python objects or native code hold those bytes.
+
+    `filled_up_bytes` of malloc's free memory have no cause: huge pages brought them, and nobody
+    took them.
 
     An account that a hook added is its own cause.
     """
@@ -118,7 +122,7 @@ def find_causes(
             parts = free_parts.get(account, {})
             pinned = sum(part for slug, part in parts.items() if slug.endswith(PINNED))
             add(f"pinned-{name}", pinned)
-            add(_HELD + name, size - pinned)
+            add(_HELD + name, size - pinned - (filled_up_bytes if name == "malloc" else 0))
         else:
             add(account, size)
     shares = sorted(((slug, size) for slug, size in found.items() if size > 0), key=lambda s: -s[1])
