@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.pairs import in_turn, spread
 from benchmarks.plan import Plan
 from benchmarks.runs import Run, alarms, assert_passed
-from benchmarks.subjects import METHODS, NOTHING, Work, marked, peers
+from benchmarks.subjects import EVERY_OTHER_MARKED, METHODS, NOTHING, Work, marked, peers
 from benchmarks.tables import Table, Target
 
 RATIO = Target(1.02)
@@ -37,8 +37,9 @@ def measure(plan: Plan) -> Iterator[Table]:
         "Allocation-heavy test: 2 million small objects, 200 MB",
         ("subject", "ms per test", "ratio of wall time", "ratio of CPU time"),
         "Loops over the same tests, in turn; median and quartiles of the ratios to a run "
-        "without any plugin in the same round. psleak calls what it judges several times by "
-        "design: here as seldom as it can be told to.",
+        "without any plugin in the same round. Every other test marked: the ratios of each "
+        "marked test to the one before it, which is not judged. psleak calls what it judges "
+        "several times by design: here as seldom as it can be told to.",
     )
     with plan.folder() as folder:
         subjects = marked(plan)
@@ -51,8 +52,19 @@ def measure(plan: Plan) -> Iterator[Table]:
         for subject, found in zip(subjects, runs, strict=True):
             cells, ratio = _cells(bare, found)
             table.judge(subject.name, *cells, value=ratio, target=RATIO)
+        _neighbours(plan, table, folder)
         _peers(plan, table, folder)
     yield table
+
+
+def _neighbours(plan: Plan, table: Table, folder: Path) -> None:
+    run = Work(plan.pick(80, 4), body=OBJECTS).run(EVERY_OTHER_MARKED, folder)
+    assert_passed([run])
+    unmarked, judged = run.test_seconds[::2], run.test_seconds[1::2]
+    ratio = spread(one / other for one, other in zip(judged, unmarked, strict=True))
+    milliseconds = spread(1_000 * one for one in judged).text(0)
+    cells = EVERY_OTHER_MARKED.name, milliseconds, ratio.text(3), ""
+    table.judge(*cells, value=ratio.median, target=RATIO)
 
 
 def _peers(plan: Plan, table: Table, folder: Path) -> None:

@@ -136,6 +136,19 @@ NOTHING = Subject("no plugin")
 LOADED = Subject("pytest-memreturn, loaded", PLUGIN)
 MARKED = Subject("pytest-memreturn, marked", PLUGIN, declaration="@pytest.mark.returns_memory")
 
+# Neighbours a second apart, where whole runs are ten: the machine is about as fast for both.
+EVERY_OTHER_MARKED = replace(
+    MARKED,
+    name="pytest-memreturn, every other test marked",
+    declaration="",
+    preamble="""
+@pytest.fixture(autouse=True)
+def every_other_marked(request, number):
+    if number % 2:
+        request.node.add_marker("returns_memory")
+""",
+)
+
 MEMRAY = ("-p", "pytest_memray.plugin", "--memray")
 PEERS = (
     Subject(

@@ -163,6 +163,8 @@ def run_sources(config: pytest.Config) -> list[Source]:
             (flag, on_command_line),
             (f"ini option {setting.destination}", _ini(config, setting.destination)),
         ):
+            if value is None:
+                continue
             try:
                 sources.append(check(Source(origin, {setting.keyword: value})))
             except InvalidSettingError as error:

@@ -134,7 +134,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, with the keys of the report schema."""
-        found = {name: getattr(self, name) for name in _NAMES}
+        found = {name: getattr(self, name) for name in _FIELD_NAMES[Record]}
         # Not `asdict` for the whole of it: what most records have is plain already.
         found["excluded"] = tuple(asdict(one) for one in self.excluded)
         if self.explanation is not None:
@@ -154,8 +154,6 @@ class Record:
         return cls(**values)
 
 
-_NAMES = tuple(one.name for one in fields(Record))
-
 _EXPLAINED_BY: Mapping[str, type[Any]] = {
     "survivors": SurvivorType,
     "children": ChildProcess,
@@ -164,11 +162,16 @@ _EXPLAINED_BY: Mapping[str, type[Any]] = {
     "allocators": AllocatorGrowth,
 }
 
+# Asked once, since every record is read back.
+_FIELD_NAMES: Mapping[type[Any], tuple[str, ...]] = {
+    kind: tuple(one.name for one in fields(kind))
+    for kind in (Record, Exclusion, Explanation, *_EXPLAINED_BY.values())
+}
+
 
 def _all_of(kind: type[Any], entries: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
     return tuple(kind(**_known_fields(kind, one)) for one in entries)
 
 
 def _known_fields(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    names = {one.name for one in fields(kind)}
-    return {key: value for key, value in data.items() if key in names}
+    return {name: data[name] for name in _FIELD_NAMES[kind] if name in data}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Generic, Literal, TypeAlias, TypeVar, cast
@@ -188,6 +188,18 @@ def check(source: Source) -> Source:
     return Source(source.origin, parsed, source.at_the_test)
 
 
+def _closest(sources: Iterable[Source]) -> dict[str, Sourced[object]]:
+    """Each keyword as the first of `sources` has it that has it."""
+    found: dict[str, Sourced[object]] = {}
+    for source in sources:
+        for keyword in source.values.keys() - found.keys():
+            found[keyword] = Sourced(source.values[keyword], source.origin)
+    return found
+
+
+_BY_DEFAULT = _closest([DEFAULTS])
+
+
 def resolve(sources: Sequence[Source]) -> Settings:
     """Settings from checked sources, closest first, over the defaults.
 
@@ -195,28 +207,16 @@ def resolve(sources: Sequence[Source]) -> Settings:
     the ini file or by default): whoever wrote it chose how this test is limited. A size and a
     share given at the test must both hold.
     """
-    every = [*sources, DEFAULTS]
-
-    def closest(keyword: str, among: Sequence[Source] = every) -> Sourced[object] | None:
-        for source in among:
-            if keyword in source.values:
-                return Sourced(source.values[keyword], source.origin)
-        return None
-
-    def certain(keyword: str) -> Sourced[object]:
-        found = closest(keyword)
-        assert found is not None  # DEFAULTS has it
-        return found
-
-    at_the_test = [source for source in sources if source.at_the_test]
-    share = closest("min_returned", at_the_test)
-    size = closest("max_retained", at_the_test if share is not None else every)
-    trim = certain("trim")
+    found = {**_BY_DEFAULT, **_closest(sources)}
+    at_the_test = _closest(one for one in sources if one.at_the_test)
+    share = at_the_test.get("min_returned")
+    size = (found if share is None else at_the_test).get("max_retained")
+    trim = found["trim"]
     return Settings(
-        enabled=cast("Sourced[bool]", certain("enabled")),
+        enabled=cast("Sourced[bool]", found["enabled"]),
         limits=Limits(cast("Sourced[int] | None", size), cast("Sourced[Fraction] | None", share)),
         gate=Sourced("trim" if trim.value else "collect", trim.origin),
-        settle_seconds=cast("Sourced[float]", certain("settle")),
-        mode=cast("Sourced[Mode]", certain("mode")),
-        strict=cast("Sourced[bool]", certain("strict")),
+        settle_seconds=cast("Sourced[float]", found["settle"]),
+        mode=cast("Sourced[Mode]", found["mode"]),
+        strict=cast("Sourced[bool]", found["strict"]),
     )

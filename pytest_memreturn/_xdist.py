@@ -28,13 +28,12 @@ def detach(report: pytest.TestReport) -> list[Record]:
 
     pytest keeps the reports of a run to its end, and would keep the records with them.
     """
+    records = [Record.from_dict(one) for one in report.__dict__.pop(_ATTRIBUTE, ())]
     # pytest-xdist names the worker on the reports that reach its controller.
     node = getattr(report, "node", None)
-    worker = node.gateway.id if node is not None else None
-    return [
-        dataclasses.replace(Record.from_dict(one), worker=worker)
-        for one in report.__dict__.pop(_ATTRIBUTE, ())
-    ]
+    if node is None:
+        return records
+    return [dataclasses.replace(one, worker=node.gateway.id) for one in records]
 
 
 def is_worker(config: pytest.Config) -> bool:

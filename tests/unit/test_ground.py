@@ -248,6 +248,16 @@ def test_a_layout_serves_as_long_as_little_moved(now: Pulse, *, serves: bool) ->
     assert level().layout_may_serve(now, 100) == serves
 
 
+@pytest.mark.parametrize(("touched", "serves"), [(16 * 2**20 - 1, True), (16 * 2**20, False)])
+def test_the_larger_a_process_the_more_pages_it_may_touch(touched: int, *, serves: bool) -> None:
+    """To read its layout takes longer in proportion."""
+    large = pulse(8 * 2**30)
+    ground = level()
+    ground.was_laid_out(Layout(), large)
+    now = replace(large, activity=replace(CALM, touched_bytes=1000 + touched))
+    assert ground.layout_may_serve(now, 100) == serves
+
+
 def test_a_layout_without_activity_never_serves() -> None:
     """Nobody could tell what has moved since."""
     ground = level()
