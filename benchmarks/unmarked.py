@@ -23,7 +23,7 @@ def measure(plan: Plan) -> Iterator[Table]:
         "The same tests in whole processes, with the plugin loaded and without it, in turn. "
         "Medians; in brackets, the quartiles of the ratios pair by pair.",
     )
-    count, pairs = plan.pick(2_000, 20), plan.pick(31, 1)
+    count, pairs = plan.pick(2_000, 20), plan.pick(61, 1)
     with plan.folder() as folder:
         work = Work(count)
         runs = [partial(work.run, subject, folder) for subject in (LOADED, NOTHING)]

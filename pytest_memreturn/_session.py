@@ -75,8 +75,7 @@ class Session:
         """How `item` is to be judged; ``None`` when it isn't. Raises `InvalidSettingError`."""
         if self._settings.mode.value == "off":
             return None
-        marked = item.get_closest_marker(_options.MARK) is not None
-        if not marked:
+        if not _options.is_marked(item):
             return self._settings if self._settings.enabled.value else None
         settings = resolve([*_options.marker_sources(item), *self._sources])
         return settings if settings.enabled.value else None

@@ -49,7 +49,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     The only thing that a test pays for in a run that judges none: a fixture may have marked it.
     """
     config = item.config
-    if _JUDGING not in config.stash and item.get_closest_marker(_options.MARK) is None:
+    if _JUDGING not in config.stash and not _options.is_marked(item):
         return (yield)
     session = _judging(config).session
     # Asked again, for the same reason.

@@ -45,7 +45,7 @@ def test_a_quick_run_measures_every_kind_of_group(tmp_path: Path) -> None:
         "| 20 unmarked trivial tests | ",
         "| 20 tests, pytest-memreturn, marked | ",
         "| 20 tests, the same, other checkout | ",
-        "| from before the first test | ",
+        "| per 10,000 tests, from the 10th on | ",
         "| counters | ",
     ):
         assert row in text
