@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,22 +33,14 @@ _INI = (
 )
 
 
-class _Setting(NamedTuple):
-    """A setting of the run: its keyword, its flags, and the name it has on both levels."""
-
-    keyword: str
-    destination: str
-    flag: str
-    flag_off: str = ""
-
-
+# Every setting of the run: its keyword, the name it has on both levels, and its flags.
 _SETTINGS = (
-    _Setting("enabled", "memreturn", "--memreturn"),
-    _Setting("max_retained", "memreturn_max_retained", "--memreturn-max-retained"),
-    _Setting("trim", "memreturn_trim", "--memreturn-trim", "--no-memreturn-trim"),
-    _Setting("settle", "memreturn_settle", "--memreturn-settle"),
-    _Setting("mode", "memreturn_mode", "--memreturn-mode"),
-    _Setting("strict", "memreturn_strict", "--memreturn-strict"),
+    ("enabled", "memreturn", "--memreturn", ""),
+    ("max_retained", "memreturn_max_retained", "--memreturn-max-retained", ""),
+    ("trim", "memreturn_trim", "--memreturn-trim", "--no-memreturn-trim"),
+    ("settle", "memreturn_settle", "--memreturn-settle", ""),
+    ("mode", "memreturn_mode", "--memreturn-mode", ""),
+    ("strict", "memreturn_strict", "--memreturn-strict", ""),
 )
 
 
@@ -114,7 +106,7 @@ def declare(parser: pytest.Parser) -> None:
 
 def are_given(config: pytest.Config) -> bool:
     """Whether the command line or the ini file says anything of this plugin."""
-    destinations = ("memreturn_report", *(setting.destination for setting in _SETTINGS))
+    destinations = ("memreturn_report", *(name for _, name, _, _ in _SETTINGS))
     on_command_line = any(config.getoption(name) is not None for name in destinations)
     return on_command_line or any(_ini(config, name) is not None for name, _, _ in _INI)
 
@@ -173,17 +165,16 @@ def run_sources(config: pytest.Config) -> list[Source]:
     from pytest_memreturn._settings import Source, check
 
     sources = []
-    for setting in _SETTINGS:
-        on_command_line = config.getoption(setting.destination)
-        flag = setting.flag_off if on_command_line is False else setting.flag
+    for keyword, name, flag, flag_off in _SETTINGS:
+        on_command_line = config.getoption(name)
         for origin, value in (
-            (flag, on_command_line),
-            (f"ini option {setting.destination}", _ini(config, setting.destination)),
+            (flag_off if on_command_line is False else flag, on_command_line),
+            (f"ini option {name}", _ini(config, name)),
         ):
             if value is None:
                 continue
             try:
-                sources.append(check(Source(origin, {setting.keyword: value})))
+                sources.append(check(Source(origin, {keyword: value})))
             except InvalidSettingError as error:
                 msg = f"{error.origin}: {error.problem}"
                 raise pytest.UsageError(msg) from None

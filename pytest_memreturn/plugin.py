@@ -42,21 +42,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _judging(session.config).session.prepare(session.items)
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Judge the call phase; innermost, so that what other plugins do around it is not judged.
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Notice a mark that a fixture has given its test; last, when they are all set up.
 
-    The only thing that a test pays for in a run that judges none: a fixture may have marked it.
+    The only thing that a test pays for in a run that judges none.
     """
-    config = item.config
-    if _JUDGING not in config.stash and not _options.is_marked(item):
-        return (yield)
-    session = _judging(config).session
-    # Asked again, for the same reason.
-    settings = session.settings_or_fail(item)
-    if settings is None:
-        return (yield)
-    return (yield from session.judged_call(item, settings))
+    if _JUDGING not in item.config.stash and _options.is_marked(item):
+        _judging(item.config)
 
 
 @pytest.fixture
@@ -89,6 +82,15 @@ class _Judging:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """A mark that cannot be right is an error of its test, before any fixture is set up."""
         self.session.settings_or_fail(item)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Judge the call phase; innermost, so that what others do around it is not judged."""
+        # Asked again, since a fixture may have marked the test.
+        settings = self.session.settings_or_fail(item)
+        if settings is None:
+            return (yield)
+        return (yield from self.session.judged_call(item, settings))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
