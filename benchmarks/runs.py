@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from benchmarks.watcher import FOOTPRINT_AFTER, OUT
 ROOT = Path(__file__).parents[1]
 PACKAGE = "pytest_memreturn"
 PLUGIN = ("-p", f"{PACKAGE}.plugin")
+
+_INSTRUCTIONS = re.compile(r"guest instrs: +([0-9,]+)")
 
 _LEFT_OUT = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"})
 
@@ -72,6 +75,7 @@ class Place:
             msg = f"{checkout} is no checkout of this project"
             raise RunFailedError(msg)
         self._path = Path(tempfile.mkdtemp(dir=folder))
+        self._said = self._path / "said.txt"
         (self._path / PACKAGE).symlink_to(checkout / PACKAGE)
         watcher = ROOT / "benchmarks" / "watcher.py"
         (self._path / "benchmark_watcher.py").symlink_to(watcher)
@@ -119,14 +123,30 @@ class Place:
             footprint_bytes=tuple(found["footprint_bytes"]),
         )
 
+    def instructions(self, arguments: Sequence[str], folder: Path) -> int:
+        """How many instructions a run of pytest takes: the same, however busy the machine is."""
+        counter = ("valgrind", "--tool=lackey", "--basic-counts=yes")
+        self._run(arguments, folder, self.environment(), counter)
+        found = _INSTRUCTIONS.search(self._said.read_text("utf-8", "replace"))
+        if found is None:
+            msg = "valgrind counted no instructions"
+            raise RunFailedError(msg)
+        return int(found[1].replace(",", ""))
+
     def start(self, arguments: Sequence[str], folder: Path) -> Run:
         """Run pytest where it ends without a test, so that there is nothing to watch."""
         return self._run(arguments, folder, self.environment())
 
-    def _run(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Run:
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        said = self._path / "said.txt"
-        with said.open("wb") as stream:
+    def _run(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        under: Sequence[str] = (),
+    ) -> Run:
+        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        command = [*under, *pytest, *arguments]
+        with self._said.open("wb") as stream:
             started = time.perf_counter()
             process = subprocess.Popen(
                 command, cwd=folder, env=environment, stdout=stream, stderr=subprocess.STDOUT
@@ -136,7 +156,7 @@ class Place:
         # Popen did not wait itself, and would warn of a child that it takes for running.
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in ENDED:
-            tail = said.read_text("utf-8", "replace")[-2_000:]
+            tail = self._said.read_text("utf-8", "replace")[-2_000:]
             msg = f"{' '.join(command)} ended with {process.returncode}:\n{tail}"
             raise RunFailedError(msg)
         return Run(wall_seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)

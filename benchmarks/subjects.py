@@ -128,8 +128,14 @@ class Work:
     def run(self, subject: Subject, folder: Path) -> Run:
         """One run of these tests as `subject` would have them."""
         packages = place(folder, subject.checkout) if subject.checkout else place(folder)
-        path = subject.write(folder, self)
-        return packages.pytest((*subject.options, path.name), folder, subject.environment)
+        return packages.pytest(self._arguments(subject, folder), folder, subject.environment)
+
+    def instructions(self, subject: Subject, folder: Path) -> int:
+        """How many instructions one run of these tests takes."""
+        return place(folder).instructions(self._arguments(subject, folder), folder)
+
+    def _arguments(self, subject: Subject, folder: Path) -> tuple[str, ...]:
+        return (*subject.options, subject.write(folder, self).name)
 
 
 NOTHING = Subject("no plugin")
