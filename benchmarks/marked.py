@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from benchmarks.pairs import in_turn, percentile, spread
 from benchmarks.plan import Plan
 from benchmarks.runs import Run, alarms, assert_passed
-from benchmarks.subjects import NOTHING, Subject, Work, marked, peers, why_missing
+from benchmarks.stopwatch import OUT
+from benchmarks.subjects import MARKED, NOTHING, Subject, Work, marked, peers, why_missing
 from benchmarks.tables import Table, Target
 
 
@@ -59,7 +61,30 @@ def measure(plan: Plan) -> Iterator[Table]:
         with plan.folder() as folder:
             _ours(plan, process, table, folder)
             _peers(plan, process, table, folder)
-        yield table
+            yield table
+            yield _parts(plan, process, folder)
+
+
+def _parts(plan: Plan, process: Process, folder: Path) -> Table:
+    table = Table(
+        f"Where the time of such a test goes, {process.title}",
+        ("part", "µs per test", "calls per test"),
+        "A run with a clock around each part, which adds a little; a part that is needed once in "
+        "a while has its share. The hooks themselves are in no part.",
+    )
+    out = folder / "parts.json"
+    work = Work(plan.pick(process.tests, 20), modules=process.modules)
+    subject = replace(
+        MARKED,
+        name=f"{MARKED.name}, timed",
+        options=(*MARKED.options, "-p", "benchmark_stopwatch"),
+        environment={OUT: str(out)},
+    )
+    assert_passed([work.run(subject, folder)])
+    for title, (seconds, calls) in json.loads(out.read_text("utf-8")).items():
+        cells = f"{1e6 * seconds / work.count:.0f}", f"{calls / work.count:.2f}"
+        table.add(title, *cells)
+    return table
 
 
 def _ours(plan: Plan, process: Process, table: Table, folder: Path) -> None:

@@ -77,8 +77,9 @@ class Place:
         self._path = Path(tempfile.mkdtemp(dir=folder))
         self._said = self._path / "said.txt"
         (self._path / PACKAGE).symlink_to(checkout / PACKAGE)
-        watcher = ROOT / "benchmarks" / "watcher.py"
-        (self._path / "benchmark_watcher.py").symlink_to(watcher)
+        for name in ("watcher", "stopwatch"):
+            plugin = ROOT / "benchmarks" / f"{name}.py"
+            (self._path / f"benchmark_{name}.py").symlink_to(plugin)
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The variables of a measured process: no plugin is loaded that is not named."""

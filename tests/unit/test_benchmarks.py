@@ -50,6 +50,7 @@ def test_a_quick_run_measures_every_kind_of_group(
     for heading in (
         "## Unmarked tests",
         "## Marked passing tests, nothing else imported",
+        "## Where the time of such a test goes, nothing else imported",
         "## Scale: a marked test that passes",
         "## Scale: a full snapshot",
         "## Own weight",
@@ -61,6 +62,7 @@ def test_a_quick_run_measures_every_kind_of_group(
         "| 20 unmarked trivial tests | ",
         "| 20 unmarked trivial tests, instructions | 1,235 million | 1,235 million | 1.0000 | ",
         "| 20 tests, pytest-memreturn, marked | ",
+        "| opening the window | ",
         "| 20 tests, the same, other checkout | ",
         "| per 10,000 tests, from the 10th on | ",
         "| counters | ",
