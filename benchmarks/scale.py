@@ -142,7 +142,7 @@ def _passing_tests(plan: Plan, axes: tuple[Axis, ...], folder: Path) -> Table:
 
 
 def _added(plan: Plan, size: Size, folder: Path) -> tuple[float, tuple[str, ...]]:
-    work = Work(plan.pick(200, 5), preamble=size.ballast())
+    work = Work(plan.pick(1_000, 5), preamble=size.ballast())
     runs = [partial(work.run, one, folder) for one in (NOTHING, MARKED)]
     bare, found = in_turn(runs, plan.pick(3, 1))
     added = spread(

@@ -97,7 +97,7 @@ class Evidence:
 
     `released`: what every allocator gave back when it was asked before the gate; ``None`` if none
     has been asked yet. `newborn`: the objects that were new when the window ended, where somebody
-    looked.
+    looked. `filled_up_bytes`: as `filled_up_bytes` finds them, before a trim gives them back.
     """
 
     before: FullReading
@@ -105,6 +105,7 @@ class Evidence:
     excluded: Sequence[Span]
     newborn: Survivors
     released: Mapping[str, int] | None
+    filled_up_bytes: int = 0
 
 
 def explain(
@@ -133,9 +134,11 @@ def explain(
     with contextlib.suppress(Exception):
         held_by_pytest = instruments.examiner.held_by_pytest()
     survivors, in_malloc_bytes = Survivors(), None
-    filled_up = filled_up_bytes(instruments, stock)
     at_first_sight = find_causes(
-        stock.ledger, parts, python_in_malloc_bytes=None, filled_up_bytes=filled_up
+        stock.ledger,
+        parts,
+        python_in_malloc_bytes=None,
+        filled_up_bytes=evidence.filled_up_bytes,
     )
     is_clear = trim_is_known and at_first_sight.is_clear_without_survivors
     if stock.ledger.hidden_bytes or not is_clear:
@@ -157,7 +160,7 @@ def explain(
             stock.ledger,
             parts,
             python_in_malloc_bytes=in_malloc_bytes,
-            filled_up_bytes=filled_up,
+            filled_up_bytes=evidence.filled_up_bytes,
         ),
         Explanation(
             parts=parts,

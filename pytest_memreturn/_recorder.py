@@ -277,26 +277,34 @@ class Recorder:
         window.stock = take_stock(self._before, reading, spans)
         # What was granted on the way up was granted without the ledger.
         window.allowance = allowance(self._settings.limits, window.peak_growth_bytes)
-        if not window.fits(window.gate):
-            self._grant_by_ledger(window, window.stock)
         if window.fits(window.gate):
             return
-        evidence = Evidence(self._before, reading, spans, window.newborn, window.released)
+        filled_up = self._grant_by_ledger(window, window.stock)
+        if window.fits(window.gate):
+            return
+        evidence = Evidence(
+            self._before, reading, spans, window.newborn, window.released, filled_up
+        )
         findings = explain(self._instruments, evidence, lambda: self._read_after_trim(window))
         window.stock = findings.stock
         window.causes, window.explanation = findings.causes, findings.explanation
         if findings.after_trim_bytes is not None:
             window.readings["trim"] = findings.after_trim_bytes
 
-    def _grant_by_ledger(self, window: WindowState, stock: Stock) -> None:
-        """Let pass what no test took, if that is enough: what allocators or huge pages bring."""
+    def _grant_by_ledger(self, window: WindowState, stock: Stock) -> int:
+        """Let pass what no test took, if that is enough: what allocators or huge pages bring.
+
+        Gives the latter, where it was needed to know.
+        """
         granted = window.allowance
         if not self._settings.limits.chosen:
             granted = with_reserve(granted, stock.reserve_bytes())
             window.grant(window.gate, granted)
-        if not window.fits(window.gate):
-            filled_bytes = filled_up_bytes(self._instruments, stock)
-            window.grant(window.gate, with_filled_up(granted, filled_bytes))
+        if window.fits(window.gate):
+            return 0
+        filled_bytes = filled_up_bytes(self._instruments, stock)
+        window.grant(window.gate, with_filled_up(granted, filled_bytes))
+        return filled_bytes
 
     def _read_after_trim(self, window: WindowState) -> tuple[Mapping[str, int], FullReading]:
         given_back = self._instruments.releaser.trim_measured(self._footprint_bytes)

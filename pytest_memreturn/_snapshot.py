@@ -43,7 +43,8 @@ class Counters:
 class Activity:
     """Counts in bytes that only rise: what they rose by bounds what happened meanwhile.
 
-    `touched_bytes`: pages that were given to this process, a page for each fault.
+    `touched_bytes`: pages that were given to this process, a page for each fault, so that a huge
+    page counts as a small one.
     `lazily_freed_bytes`: pages that were freed lazily, by this process or by others; ``None`` where
     nobody counts them.
     """

@@ -58,6 +58,8 @@ class Script:
     A rung that is left out reads as the one before it. `peak_rss_bytes` is the highest RSS in
     the window, by default the highest RSS of the readings. `error_bytes` is how far the cheap
     counters claim to be off. `unreadable` is a rung at which every reading fails.
+    `survivors`, `held_by_pytest`, `unwritten_huge_page_bytes` and `filled_up_bytes` are what a look
+    into the process finds.
     """
 
     baseline: Snapshot | int

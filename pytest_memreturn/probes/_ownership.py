@@ -56,7 +56,7 @@ class FoundSegment:
 
 
 class Ownership:
-    """Tells the family's segments from those of others. No method raises.
+    """Tells the family's segments from those of others.
 
     `has_siblings`: other processes run tests of the same user at the same time.
     """
@@ -79,7 +79,8 @@ class Ownership:
         """Those of `found` that are this process's or its descendants'.
 
         `since_ns`: an orphan that last changed before it, by the clock of file systems, is not.
-        `family` gives the pids of all descendants; it is asked only where there is a question.
+        `family` gives the pids of all descendants; it is asked only where there is a question, and
+        what it raises goes on.
         `peak_growth_bytes`: how far this process's RSS rose since, if that is known.
         """
         unsettled = [one for one in found if one.key not in self._foreign]

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._outside import Segment, SegmentKind
 from pytest_memreturn.probes._files import read_by_lines, unreadable
 from pytest_memreturn.probes._ownership import (
@@ -246,7 +247,10 @@ def _file(kind: SegmentKind, name: str, status: os.stat_result) -> FoundSegment:
 
 
 def _rows(table: bytes) -> Iterator[Mapping[str, int]]:
-    """The kernel's table of System V segments; every column is a number but for ``perms``."""
+    """The kernel's table of System V segments; every column is a number but for ``perms``.
+
+    Raises `ReadingUnavailableError` for a row that lacks one.
+    """
     names, *lines = [
         line.split() for line in table.decode("ascii", errors="replace").splitlines()
     ] or [[]]
@@ -254,5 +258,6 @@ def _rows(table: bytes) -> Iterator[Mapping[str, int]]:
         row = dict(zip(names, line, strict=False))
         try:
             yield {name: int(row[name]) for name in _COLUMNS}
-        except (KeyError, ValueError):
-            return
+        except (KeyError, ValueError) as error:
+            msg = "cannot make sense of /proc/sysvipc/shm"
+            raise ReadingUnavailableError(msg) from error

@@ -34,8 +34,9 @@ def headline(record: Record) -> str:
 
 
 def render_message(record: Record, *, width: int = 100, verbosity: int = 0) -> list[str]:
-    """The lines of the message for a record that retained, at most `width` columns each.
+    """The lines of the message for a record that retained.
 
+    They have at most `width` columns, but for words that are longer, such as a path.
     From a verbosity of 2 on, every account, every listed survivor and exact bytes are shown.
     """
     lines = _wrapped(headline(record), width, first="", rest=_INDENT)

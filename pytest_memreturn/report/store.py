@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pytest_memreturn._record import Record
-
-if TYPE_CHECKING:
-    from io import FileIO
 
 
 class RecordStore:
@@ -21,7 +18,7 @@ class RecordStore:
     """
 
     def __init__(self) -> None:
-        self._file: FileIO | None = None
+        self._file: io.FileIO | None = None
         self._file_bytes = 0
         self._in_memory: list[bytes] = []
 
@@ -44,11 +41,16 @@ class RecordStore:
     def _lines(self) -> Iterator[bytes]:
         if self._file is not None:
             self._file.seek(0)
-            position = 0
-            while position < self._file_bytes:
-                line = self._file.readline()
-                position += len(line)
-                yield line
+            # The file itself would read each byte of a line by itself.
+            reader = io.BufferedReader(self._file)
+            try:
+                position = 0
+                while position < self._file_bytes:
+                    line = reader.readline()
+                    position += len(line)
+                    yield line
+            finally:
+                reader.detach()  # or it would close the file
         yield from self._in_memory
 
     def _write(self, line: bytes) -> bool:
@@ -56,6 +58,8 @@ class RecordStore:
             if self._file is None:
                 # Unbuffered, so that a record that does not fit is known at once.
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - to the run's end
+            # Whoever reads leaves it elsewhere, and a line that did not fit leaves its beginning.
+            self._file.seek(self._file_bytes)
             if self._file.write(line) != len(line):
                 return False
         except OSError:

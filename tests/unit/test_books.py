@@ -114,7 +114,6 @@ class Looks(Examiner):
     found: Survivors = field(default_factory=Survivors)
     all_python_bytes: int | None = None
     asked: list[tuple[Snapshot, Snapshot]] = field(default_factory=list)
-    filled_up: int = 0
 
     def survivors(self, before: Snapshot, after: Snapshot) -> Survivors:
         """What it is told to find."""
@@ -125,11 +124,6 @@ class Looks(Examiner):
         """What it is told that all objects hold."""
         del allocators
         return self.all_python_bytes
-
-    def filled_up_bytes(self, before: Snapshot, after: Snapshot) -> int:
-        """What it is told that huge pages brought."""
-        del before, after
-        return self.filled_up
 
 
 @dataclass
@@ -143,6 +137,7 @@ class Case:
     released: Mapping[str, int] | None = None
     after_trim: tuple[Mapping[str, int], FullReading] | None = None
     looks: Looks = field(default_factory=Looks)
+    filled_up_bytes: int = 0
 
     def findings(self) -> Findings:
         """What an explanation finds."""
@@ -150,7 +145,14 @@ class Case:
         instruments = Instruments(
             memory, releaser=Releaser(collect=lambda: None), examiner=self.looks
         )
-        evidence = Evidence(self.before, self.at_gate, self.excluded, self.newborn, self.released)
+        evidence = Evidence(
+            self.before,
+            self.at_gate,
+            self.excluded,
+            self.newborn,
+            self.released,
+            self.filled_up_bytes,
+        )
         return explain(instruments, evidence, self._read_after_trim)
 
     def _read_after_trim(self) -> tuple[Mapping[str, int], FullReading]:
@@ -385,7 +387,8 @@ def test_what_huge_pages_filled_up_has_no_cause(filled_up: int, held: int | None
         reading(1000, pool(100, 1000, name="malloc")),
         reading(1800, pool(400, 1800, name="malloc")),
         after_trim=({"malloc": 500}, reading(1300, pool(400, 1300, name="malloc"))),
-        looks=Looks(names(300), filled_up=filled_up),
+        looks=Looks(names(300)),
+        filled_up_bytes=filled_up,
     ).findings()
     expected = {"live-python": 300} | ({} if held is None else {"held-by-malloc": held})
     assert found.causes.bytes_by_cause == expected

@@ -608,6 +608,15 @@ def test_what_only_the_kernel_made_resident_is_let_pass(
     assert ("filled up by huge pages" in found.allowance.origin) == (outcome == "returned")
 
 
+def test_what_huge_pages_filled_up_is_counted_before_a_trim_gives_it_back() -> None:
+    """Afterwards the zeros are gone, and it would be held by malloc."""
+    bench = Bench(Script(heap(1000), end=heap(1300), trim=heap(1100), filled_up_bytes=150))
+    found = measured(bench)
+    assert found.outcome == "retained"
+    assert bench.calls.count("filled_up") == 1
+    assert "trim" in bench.calls[bench.calls.index("filled_up") :]
+
+
 def test_what_is_live_was_filled_by_somebody() -> None:
     """Nobody looks for holes then."""
     bench = Bench(Script(anonymous(1000), end=anonymous(1200), filled_up_bytes=200))

@@ -354,18 +354,14 @@ COLUMNS = "shmid cpid cuid ctime rss swap"
     [
         (b"", []),
         (b"\n", []),
-        (b"shmid cpid\n1 2\n", []),
-        (f"{COLUMNS}\n1 2 3\n".encode(), []),
-        (f"{COLUMNS}\n1 2 x 4 5 6\n".encode(), []),
-        (f"{COLUMNS}\n".encode() + b"1 2 \xff 4 5 6\n", []),
-        (f"{COLUMNS}\n1 2 3 4 5 6\n2 x\n".encode(), [11]),
+        (f"{COLUMNS}\n".encode(), []),
         (f"more {COLUMNS}\n0 1 2 3 4 5 6 7\n".encode(), [11]),
     ],
 )
 def test_a_system_v_table_that_is_not_as_expected(
     table: bytes, expected: list[int], tmp_path: Path
 ) -> None:
-    """It is read as far as it can be made sense of; columns are known by their names."""
+    """Columns are known by their names; without rows there is nothing."""
     (tmp_path / "self" / "fd").mkdir(parents=True)
     (tmp_path / "sysvipc").mkdir()
     (tmp_path / "sysvipc" / "shm").write_bytes(table)
@@ -373,6 +369,25 @@ def test_a_system_v_table_that_is_not_as_expected(
     assert probe.known().sysv == table
     # By how much it occupies, resident and swapped.
     assert [one.size_bytes for one in probe._new_sysv(KnownSegments())] == expected
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        b"shmid cpid\n1 2\n",
+        f"{COLUMNS}\n1 2 3\n".encode(),
+        f"{COLUMNS}\n1 2 x 4 5 6\n".encode(),
+        f"{COLUMNS}\n".encode() + b"1 2 \xff 4 5 6\n",
+        f"{COLUMNS}\n1 2 3 4 5 6\n2 x\n".encode(),
+    ],
+)
+def test_a_system_v_table_without_sense_is_no_answer(table: bytes, tmp_path: Path) -> None:
+    """It must not pass for one without segments."""
+    (tmp_path / "sysvipc").mkdir()
+    (tmp_path / "sysvipc" / "shm").write_bytes(table)
+    probe = LinuxSegments(str(tmp_path), str(tmp_path / "shm"))
+    with pytest.raises(ReadingUnavailableError, match="cannot make sense of /proc/sysvipc/shm"):
+        list(probe._new_sysv(KnownSegments()))
 
 
 def test_without_a_layout_a_segment_counts_whole(file: Path, tmp_path: Path) -> None:
