@@ -67,17 +67,19 @@ def take_stock(
     first, last = before.snapshot(), at_gate.snapshot()
     ledger = close_ledger(first, last, given_back=given_back)
     for span in excluded:
-        ledger = ledger.less(close_ledger(span.before.snapshot(), span.after.snapshot()))
+        inside = span.before.snapshot(), span.after.snapshot()
+        ledger = ledger.less(close_ledger(*inside, given_back=given_back))
     return Stock(first, last, ledger)
 
 
-def filled_up_bytes(instruments: Instruments, stock: Stock) -> int:
+def filled_up_bytes(instruments: Instruments, stock: Stock, excluded: Sequence[Span] = ()) -> int:
     """At most so much of the growth is free memory of malloc's that only huge pages brought."""
+    known = _with_excluded(stock.before, excluded)
     free_growth = stock.ledger.accounts.get("malloc" + FREE, 0)
     filled = 0
     if free_growth > 0:
         with contextlib.suppress(Exception):
-            filled = instruments.examiner.filled_up_bytes(stock.before, stock.at_gate)
+            filled = instruments.examiner.filled_up_bytes(known, stock.at_gate)
     return max(0, min(filled, free_growth))
 
 
@@ -193,7 +195,8 @@ def _survivors(
         malloc_live_bytes = sum(
             one.live_bytes + one.own_mapping_live_bytes
             for one in stock.at_gate.allocators
-            if one.name != "python"
+            # What a pool has of malloc's blocks is among malloc's own.
+            if one.name != "python" and one.counts and not one.is_from_malloc
         )
         live_growth = sum(
             size
@@ -215,10 +218,13 @@ def _with_excluded(before: Snapshot, excluded: Sequence[Span]) -> Snapshot:
     """`before`, as if what came in the excluded spans had been there already."""
     if not excluded:
         return before
-    ranges = list(before.ranges)
+    ranges, huge_page_bytes = list(before.ranges), before.huge_page_bytes
     for span in excluded:
-        ranges += grown_ranges(span.before.snapshot().ranges, span.after.snapshot().ranges)
-    return dataclasses.replace(before, ranges=tuple(ranges))
+        first, last = span.before.snapshot(), span.after.snapshot()
+        ranges += grown_ranges(first.ranges, last.ranges)
+        if huge_page_bytes is not None:
+            huge_page_bytes += (last.huge_page_bytes or 0) - (first.huge_page_bytes or 0)
+    return dataclasses.replace(before, ranges=tuple(ranges), huge_page_bytes=huge_page_bytes)
 
 
 def _top_growth_bytes(

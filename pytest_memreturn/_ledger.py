@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Where an allocator's memory lies, by the mapping kinds that are wholly its own.
 _PLACES: Mapping[MappingKind, str] = {"heap": "main-heap", "arena": "thread-arenas"}
 _OWN_MAPPINGS = "own-mappings"
+_KEPT_BY_MALLOC = "malloc" + FREE
+_KEPT_BY_MALLOC = "malloc" + FREE
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -51,7 +53,8 @@ class Ledger:
         The footprint does not show live bytes that grew into such memory, and they are as much
         retained as any. Nor does it show what grew while as much of it went back: the last
         garbage between small objects frees whole arenas, and is worth nothing by itself. What
-        one allocator took while the program gave as much back to another is no growth.
+        one allocator took while the program gave as much back to another is no growth. What
+        malloc keeps is growth like any other, but for what pools gave back to it.
         """
         live = {
             account.removesuffix(LIVE): size
@@ -67,7 +70,10 @@ class Ledger:
             gone += max(0, min(room, room - handed_out))
         filled = max(0, min(filled, sum(live.values())))
         frees = sum(size for account, size in self.accounts.items() if account.endswith(FREE))
-        held = sum(self.accounts.values()) - frees
+        # What was swapped out left a room, and nobody took it.
+        held = sum(self.accounts.values()) - frees - max(0, self.accounts.get("swapped", 0))
+        from_pools = max(0, -sum(self.pooled.values()))
+        held += max(0, self.accounts.get(_KEPT_BY_MALLOC, 0) - from_pools)
         return filled + max(0, min(gone, held - filled))
 
     def less(self, other: Ledger) -> Ledger:

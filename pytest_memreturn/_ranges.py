@@ -55,7 +55,7 @@ def grown_ranges(
 
 
 def _merged(ranges: Iterable[MappedRange]) -> Iterator[tuple[int, int]]:
-    """Sorted ranges of which no two touch, that cover the same addresses."""
+    """Sorted ranges of which no two overlap, that cover the same addresses."""
     start = end = -1
     for one in sorted(ranges, key=lambda found: found.start):
         if one.start > end:
@@ -71,7 +71,7 @@ class AddressSet:
     """The addresses of some ranges, to ask which of them are among them."""
 
     def __init__(self, ranges: Iterable[MappedRange]) -> None:
-        """`ranges`: sorted, of which no two touch."""
+        """`ranges`: sorted, of which no two overlap."""
         # An array, since a list would bring int objects of ours into what is counted.
         self._edges = array("Q")
         for one in ranges:
@@ -86,7 +86,8 @@ class AddressSet:
         The first page of a new block may be an old one, shared with the block below it. Of a large
         block a quarter is enough.
         """
-        # Asked for a million objects: written out, it takes half the time.
+        # Asked for a million objects: written out, it takes half the time. Behind a start and
+        # before its end lies an odd number of edges.
         edges = self._edges
         return bool(
             bisect_right(edges, address) & 1
@@ -105,7 +106,3 @@ class AddressSet:
             max(0, min(end, edges[index + 1]) - max(start, edges[index]))
             for index in range(first, bisect_left(edges, end), 2)
         )
-
-    def __contains__(self, address: int) -> bool:
-        # Behind a start and before its end lies an odd number of edges.
-        return bool(bisect_right(self._edges, address) & 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._allowance import (
@@ -183,7 +184,9 @@ class Recorder:
             if window.fits("end") or self._may_hide_bytes(0) > window.allowance.allowed_bytes:
                 # What hides lies among older objects; only the garbage collector still knows
                 # which ones are new, and only until its next full collection.
-                window.newborn = self._instruments.examiner.newborn(self._before.allocators)
+                # Without it the verdict is the same, and the cause may be less exact.
+                with contextlib.suppress(Exception):
+                    window.newborn = self._instruments.examiner.newborn(self._before.allocators)
         if self._collect(window):
             return
         if window.gate == "trim":
@@ -279,7 +282,7 @@ class Recorder:
         window.allowance = allowance(self._settings.limits, window.peak_growth_bytes)
         if window.fits(window.gate):
             return
-        filled_up = self._grant_by_ledger(window, window.stock)
+        filled_up = self._grant_by_ledger(window, window.stock, spans)
         if window.fits(window.gate):
             return
         evidence = Evidence(
@@ -291,7 +294,7 @@ class Recorder:
         if findings.after_trim_bytes is not None:
             window.readings["trim"] = findings.after_trim_bytes
 
-    def _grant_by_ledger(self, window: WindowState, stock: Stock) -> int:
+    def _grant_by_ledger(self, window: WindowState, stock: Stock, spans: Sequence[Span]) -> int:
         """Let pass what no test took, if that is enough: what allocators or huge pages bring.
 
         Gives the latter, where it was needed to know.
@@ -302,7 +305,7 @@ class Recorder:
             window.grant(window.gate, granted)
         if window.fits(window.gate):
             return 0
-        filled_bytes = filled_up_bytes(self._instruments, stock)
+        filled_bytes = filled_up_bytes(self._instruments, stock, spans)
         window.grant(window.gate, with_filled_up(granted, filled_bytes))
         return filled_bytes
 

@@ -55,7 +55,8 @@ class Causes:
             for slug, size in self.bytes_by_cause.items()
             if not slug.startswith(_HELD) and slug not in _OUTSIDE_CAUSES
         )
-        return others <= whole * _LISTED_ABOVE
+        listed_first = next(iter(self.bytes_by_cause.values()), 0)
+        return others <= whole * _LISTED_ABOVE and others < max(1, listed_first)
 
 
 def judge(retained_bytes: int, allowance: Allowance) -> Outcome:

@@ -90,8 +90,10 @@ class WindowState:
 
     def grant(self, rung: Rung, allowance: Allowance) -> None:
         """Allow more, if that lets the window pass; where it would not, nothing is said of it."""
-        if judge(self.retained_bytes(rung), allowance) == "returned":
-            self.allowance = allowance
+        before, self.allowance = self.allowance, allowance
+        # What is hidden counts or not by the allowance that it is held against.
+        if not self.fits(rung):
+            self.allowance = before
 
     def measurement(self, *, overhead_seconds: float) -> Measurement:
         """What came of it."""

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 # Where malloc hands out small blocks; what else is mapped grows by someone's wish.
 _HEAPS: frozenset[MappingKind] = frozenset({"heap", "arena"})
 
+# Of 8,900 tests 17 were come upon with 0.7 to 5 MiB. More is somebody's doing: buffers of zeros
+# that were freed look alike, since each shares its 2 MiB with the header of a block.
+_MOST_FILLED_UP_BYTES = 4 * BLOCK_BYTES
+
 
 def unwritten_huge_page_bytes(before: Snapshot, after: Snapshot) -> int | None:
     """Bytes of new huge pages whose small pages hold nothing but zeros: most likely never written.
@@ -34,10 +38,12 @@ def filled_up_bytes(before: Snapshot, after: Snapshot) -> int:
     sees fit. A block that is new and zero from end to end is another matter: somebody wrote that.
     """
     growth = (after.huge_page_bytes or 0) - (before.huge_page_bytes or 0)
-    if growth <= 0:
+    in_heaps = sum(one.huge_page_bytes for one in after.ranges if one.kind in _HEAPS)
+    most = min(growth, in_heaps, _MOST_FILLED_UP_BYTES)
+    if most <= 0:
         return 0
     beside = (size for size in _zero_bytes(before, after, _HEAPS) if size < BLOCK_BYTES)
-    return min(growth, sum(beside))
+    return min(most, sum(beside))
 
 
 def _zero_bytes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import struct
@@ -14,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_memreturn._ranges import AddressSet, grown_ranges
 from pytest_memreturn._record import Survivors, SurvivorType
 from pytest_memreturn._release import KEEPS_OLD_APART
+from pytest_memreturn._sizes import MIB
+from pytest_memreturn.allocators._imported import imported
 from pytest_memreturn.explain.buffers import LibraryBuffers
+from pytest_memreturn.probes.residency import resident_bytes
 
 if TYPE_CHECKING:
     from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
@@ -30,6 +34,10 @@ _OWN_MODULES = "pytest_memreturn."
 
 # Objects larger than this have their buffer elsewhere; scanning them for it is not worth it.
 _LARGEST_SCANNED_BYTES = 1024
+
+# A buffer of this size may have been made long before and never been filled, with new memory on
+# either side of it in the same mapping: a bytearray of 34 MiB was named for what native code took.
+_LARGE_BYTES = MIB
 
 # What every object begins with: counts of references and the type. Two words, or four in
 # free-threaded builds.
@@ -68,11 +76,18 @@ def find_survivors(before: Snapshot, after: Snapshot) -> Survivors:
         in_library = libraries.new_bytes(candidate, holds) if libraries else 0
         if in_library:
             return in_library
-        if holds(id(candidate), size_bytes if kind.is_in_one_piece else kind.fixed_bytes):
-            return size_bytes
-        if size_bytes - kind.fixed_bytes <= _LARGEST_POOLED_BYTES:
+        is_new = holds(id(candidate), size_bytes if kind.is_in_one_piece else kind.fixed_bytes)
+        if not is_new and size_bytes - kind.fixed_bytes <= _LARGEST_POOLED_BYTES:
             return 0  # nearly every object: it has no buffer, or a small one
-        return size_bytes if _has_buffer_in(grown, candidate, kind, size_bytes) else 0
+        if is_new and (kind.is_in_one_piece or size_bytes < _LARGE_BYTES):
+            start = id(candidate)
+        else:
+            start = _buffer_in(grown, candidate, kind, size_bytes)
+            if not start:
+                return size_bytes if is_new else 0
+        if size_bytes < _LARGE_BYTES or after.swap_bytes > before.swap_bytes:
+            return size_bytes
+        return resident_bytes(start, size_bytes)
 
     return _count(_reachable_objects(gc.get_objects(), kinds), new_bytes, pooled)
 
@@ -223,10 +238,11 @@ class _Kind:
         "type",
     )
 
-    def __init__(self, found: type) -> None:
+    def __init__(self, found: type, numpy_array: Any | None) -> None:  # noqa: ANN401 - a type
         mro = _of_type(found, "__mro__")
-        module, name = _of_type(found, "__module__"), _of_type(found, "__qualname__")
-        numpy_array = getattr(sys.modules.get("numpy"), "ndarray", None)
+        module, name = None, _of_type(found, "__qualname__")
+        with contextlib.suppress(AttributeError):  # a C extension may give none
+            module = _of_type(found, "__module__")
         # Keeps the type's address from being given to another one.
         self.type = found
         self.name: str = name if module == "builtins" else f"{module}.{name}"
@@ -248,13 +264,14 @@ class _Kinds:
     def __init__(self) -> None:
         # By address: a metaclass may compare and hash its classes in any way.
         self._known: dict[int, _Kind] = {}
+        self._numpy_array = imported("numpy", "ndarray")
 
     def of(self, one: object) -> _Kind:
         """The kind of an object."""
         found = type(one)
         kind = self._known.get(id(found))
         if kind is None:
-            kind = self._known[id(found)] = _Kind(found)
+            kind = self._known[id(found)] = _Kind(found, self._numpy_array)
         return kind
 
 
@@ -274,15 +291,15 @@ def _size_of(candidate: object) -> int:
         return 0
 
 
-def _has_buffer_in(grown: AddressSet, candidate: object, kind: _Kind, size_bytes: int) -> bool:
-    """Whether a large object's own fields hold an address in `grown`.
+def _buffer_in(grown: AddressSet, candidate: object, kind: _Kind, size_bytes: int) -> int:
+    """The address in `grown` that a large object's own fields hold; 0 if they hold none.
 
     Lists, dicts, sets, bytearrays, arrays: their small fixed part may sit in an old hole while
     the buffer it points to is new. The fixed part of a live object can be read safely.
     """
     fixed_bytes = kind.fixed_bytes
     if fixed_bytes > _LARGEST_SCANNED_BYTES:
-        return False
+        return 0
     words = fixed_bytes // 8
     fields = struct.unpack(f"{words}Q", ctypes.string_at(id(candidate), words * 8))
     # Behind what every object begins with, a numpy array has the address of its data; what it
@@ -290,4 +307,4 @@ def _has_buffer_in(grown: AddressSet, candidate: object, kind: _Kind, size_bytes
     pointers = fields[_HEADER_WORDS:]
     if kind.numpy_base is not None:
         pointers = pointers[:1]
-    return any(grown.holds(word, size_bytes - fixed_bytes) for word in pointers)
+    return next((word for word in pointers if grown.holds(word, size_bytes - fixed_bytes)), 0)

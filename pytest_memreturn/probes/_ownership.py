@@ -10,19 +10,26 @@ What is missed: what another user's process, which may not be looked into, does 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
+import resource
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pytest_memreturn._outside import SegmentKind
+from pytest_memreturn._sizes import KIB
 from pytest_memreturn.probes._files import read_by_lines
 from pytest_memreturn.probes.children import read_whole
 
 # Bound here for the same reason as in _files.
 _LISTDIR, _READLINK, _STAT, _ACCESS = os.listdir, os.readlink, os.stat, os.access
 _PID, _EFFECTIVE_UID = os.getpid, os.geteuid
+_RESOURCE_USAGE, _OF_CHILDREN = resource.getrusage, resource.RUSAGE_CHILDREN
+
+# Also what children wrote that have been waited for.
+_WRITTEN = re.compile(rb"^wchar: (\d+)$", re.MULTILINE)
 
 # How the kernel names a file that is nothing but memory, among the descriptors of a process.
 MEMFD = "/memfd:"
@@ -94,7 +101,9 @@ class Ownership:
                 own.append(one)
             elif self._is_alive(one.creator) or holders[one.key] - pids:
                 self._foreign.add(one.key)
-            elif holders[one.key] or self._is_left_by_us(one, since_ns, peak_growth_bytes):
+            elif holders[one.key] or self._is_left_by_us(
+                one, since_ns, peak_growth_bytes, has_descendants=len(pids) > 1
+            ):
                 own.append(one)
         return own
 
@@ -112,15 +121,35 @@ class Ownership:
         return creator == 0 or _ACCESS(f"{self._proc}/{creator}", os.F_OK)
 
     def _is_left_by_us(
-        self, one: FoundSegment, since_ns: int, peak_growth_bytes: int | None
+        self,
+        one: FoundSegment,
+        since_ns: int,
+        peak_growth_bytes: int | None,
+        *,
+        has_descendants: bool,
     ) -> bool:
         """Whether a segment that nobody holds may have been this process's."""
         if one.uid != _EFFECTIVE_UID() or one.changed_ns < since_ns:
             return False
-        if not self._has_siblings:
+        # Writing it through a mapping has raised the writer's RSS.
+        if peak_growth_bytes is not None and one.size_bytes <= peak_growth_bytes:
             return True
-        # It could be a sibling's: writing it through a mapping has raised the writer's RSS.
-        return peak_growth_bytes is not None and one.size_bytes <= peak_growth_bytes
+        if self._has_siblings:
+            return False  # it could be theirs
+        if peak_growth_bytes is None or has_descendants:
+            return True
+        return one.size_bytes <= self._most_written_bytes()
+
+    def _most_written_bytes(self) -> float:
+        """No more was ever written by system calls, or held by a child that has ended.
+
+        Any program of the same user may leave a file in shared memory while tests run.
+        """
+        with contextlib.suppress(OSError):
+            written = _WRITTEN.search(read_whole(f"{self._proc}/self/io"))
+            if written:
+                return max(int(written[1]), _RESOURCE_USAGE(_OF_CHILDREN).ru_maxrss * KIB)
+        return math.inf
 
     def _holders(self, found: list[FoundSegment]) -> Mapping[SegmentKey, set[int]]:
         """Which processes have each one open or mapped, as far as they may be looked into."""

@@ -15,15 +15,15 @@ from pytest_memreturn._snapshot import Activity, Counters, MappedRange, Peak, Sn
 from pytest_memreturn.probes._buffers import ReusableBuffers
 from pytest_memreturn.probes._files import read_small, unreadable, write_small
 from pytest_memreturn.probes._peaks import NestedPeaks
-from pytest_memreturn.probes._residency import page_maps
 from pytest_memreturn.probes._smaps import SmapsText
 from pytest_memreturn.probes._thread_heaps import thread_heaps
+from pytest_memreturn.probes.residency import page_maps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_memreturn.probes._buffers import Loan
-    from pytest_memreturn.probes._residency import PageMaps
+    from pytest_memreturn.probes.residency import PageMaps
 
 _STATUS = "/proc/self/status"
 _ROLLUP = "/proc/self/smaps_rollup"

@@ -7,7 +7,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
-from pytest_memreturn.probes._residency import mincore
+from pytest_memreturn.probes.residency import mincore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pytest_memreturn._books import Evidence, Findings, Span, explain, take_stock
+from pytest_memreturn._books import (
+    Evidence,
+    Findings,
+    Span,
+    explain,
+    filled_up_bytes,
+    take_stock,
+)
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._instruments import Examiner, FullReading, Instruments
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
@@ -75,6 +82,46 @@ def test_what_was_given_back_goes_into_the_ledger() -> None:
     stock = take_stock(before, at_gate, [], {"pool": 300})
     assert stock.ledger.accounts["pool-free"] == 300
     assert take_stock(before, at_gate, []).ledger.accounts["pool-free"] == 0
+
+
+def test_what_was_given_back_is_free_in_a_span_as_well() -> None:
+    """A fixture's part of it is not the test's."""
+    span = Span(reading(1000, pool(0, None)), reading(1300, pool(0, None)))
+    stock = take_stock(span.before, span.after, [span], {"pool": 300})
+    assert stock.ledger.growth_bytes == 0
+    assert set(stock.ledger.accounts.values()) == {0}
+
+
+@dataclass
+class LooksForHugePages(Examiner):
+    """Notes between what it shall look for pages that were filled up."""
+
+    asked: list[tuple[int | None, tuple[MappedRange, ...]]] = field(default_factory=list)
+
+    def filled_up_bytes(self, before: Snapshot, after: Snapshot) -> int:
+        """All there is."""
+        del after
+        self.asked.append((before.huge_page_bytes, before.ranges))
+        return 9999
+
+
+@pytest.mark.parametrize(("old", "known"), [(100, 150), (None, None)])
+def test_what_huge_pages_filled_up_in_a_span_is_old(old: int | None, known: int | None) -> None:
+    """No more is let pass for it, and it is looked for beside the span's own ranges alone."""
+
+    def heap(held: int, huge: int | None, *ranges: MappedRange) -> FullReading:
+        found = reading(held, pool(0, held, name="malloc"), ranges=ranges).snapshot()
+        probe = ScriptedProbe([Script(replace(found, huge_page_bytes=huge))])
+        return FullReading(probe.capture(), found.allocators, NOTHING_OUTSIDE)
+
+    one, two = MappedRange(10, 20, "heap", 10), MappedRange(20, 30, "heap", 10)
+    before, after = heap(1000, old, one), heap(1800, 400, one, two)
+    span = Span(heap(1000, 200, one), heap(1500, 250, one, two))
+    looks = LooksForHugePages()
+    memory: MemoryProbe = ScriptedProbe([Script(0)])
+    instruments = Instruments(memory, releaser=Releaser(collect=lambda: None), examiner=looks)
+    assert filled_up_bytes(instruments, take_stock(before, after, [span]), [span]) == 300
+    assert looks.asked == [(known, (one, two))]
 
 
 @pytest.mark.parametrize(
@@ -371,6 +418,19 @@ def test_the_newborn_count_where_nothing_seems_to_hide(newborn: int, by_python: 
     ).findings()
     assert found.stock.ledger.hidden_bytes == 0
     assert found.causes.bytes_by_cause["live-python"] == by_python
+
+
+def test_what_a_pool_has_of_malloc_is_counted_once() -> None:
+    """Its blocks are among malloc's live bytes already."""
+    python = AllocatorStatistics("python", 5000, 5000)
+    of_malloc = replace(pool(50, 50, name="arrow"), is_from_malloc=True)
+    found = Case(
+        reading(9000, pool(100, 4000, name="malloc"), python, of_malloc),
+        reading(9000, pool(600, 4000, name="malloc"), python, of_malloc),
+        newborn=names(300),
+        looks=Looks(names(20), 550),
+    ).findings()
+    assert found.causes.bytes_by_cause == {"live-python": 450, "live-native": 50}
 
 
 def test_the_longer_list_of_survivors_is_told() -> None:

@@ -89,6 +89,26 @@ def test_heaps_that_huge_pages_filled_up(
     assert looked_at == [(4, 6), (7, 9)]
 
 
+@pytest.mark.parametrize(
+    ("in_heap", "found"),
+    [
+        pytest.param(3, 3, id="more lies in other mappings"),
+        pytest.param(0, 0, id="none in heaps"),
+        pytest.param(20, 4, id="more than has been come upon is somebody's doing"),
+    ],
+)
+def test_so_much_is_filled_up_at_most(
+    in_heap: int, found: int, looked_at: list[tuple[int, int]]
+) -> None:
+    """Arrays have huge pages of their own, and freed zeros look like zeros nobody wrote."""
+    before = layout(0, mapping(0, 4, kind="heap"))
+    after = layout(
+        30, mapping(0, 30, huge=in_heap, kind="heap"), mapping(40, 60, huge=30 - in_heap)
+    )
+    assert filled_up_bytes(before, after) == found * BLOCK
+    assert bool(looked_at) == bool(found)
+
+
 def test_zeros_that_fill_a_whole_block_were_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """An array of zeros that was freed is memory that malloc holds."""
     monkeypatch.setattr(

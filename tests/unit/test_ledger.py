@@ -697,6 +697,24 @@ def test_where_no_layout_is_the_outside_explains_nothing_else() -> None:
             0,
             id="it gave more back than it took",
         ),
+        pytest.param(
+            {"malloc-live": 50, "malloc-free": -50, "swapped": 10},
+            50,
+            id="some of the rest was swapped out",
+        ),
+        pytest.param(
+            {"malloc-live": 0, "malloc-free": -50, "swapped": 50}, 0, id="free memory swapped out"
+        ),
+        pytest.param(
+            {"malloc-live": 0, "malloc-free": 48, "python-live": 0, "python-free": -48},
+            48,
+            id="malloc keeps as much as free arenas went back",
+        ),
+        pytest.param(
+            {"malloc-live": -40, "malloc-free": 48, "python-live": 0, "python-free": -48},
+            8,
+            id="most of what malloc keeps was handed out before",
+        ),
     ],
 )
 def test_live_memory_hides_in_room_that_was_resident(
@@ -704,6 +722,14 @@ def test_live_memory_hides_in_room_that_was_resident(
 ) -> None:
     """As much as grew alive in an allocator, and took its free memory away."""
     assert Ledger(sum(accounts.values()), accounts).hidden_bytes == hidden_bytes
+
+
+def test_what_a_pool_gave_back_to_malloc_is_not_kept_by_it() -> None:
+    """Free in the one, free in the other: it is the same memory."""
+    accounts = {"malloc-live": 0, "malloc-free": 50, "pool-live": 0, "pool-free": -50}
+    assert Ledger(0, accounts).hidden_bytes == 50
+    assert Ledger(0, accounts, pooled={"malloc": -30}).hidden_bytes == 20
+    assert Ledger(0, accounts, pooled={"malloc": -50}).hidden_bytes == 0
 
 
 # -- spans that do not count --

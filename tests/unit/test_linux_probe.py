@@ -18,9 +18,9 @@ from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn._snapshot import Counters, MappedRange, Peak
 from pytest_memreturn.probes import linux
-from pytest_memreturn.probes._residency import page_maps
 from pytest_memreturn.probes._smaps import ARENA_ALIGNMENT, SmapsText
 from pytest_memreturn.probes.linux import LinuxProbe
+from pytest_memreturn.probes.residency import page_maps
 
 SMAPS = b"""\
 0a000000-0a800000 rw-p 00000000 00:00 0           [heap]

@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pytest_memreturn._sizes import MIB
+from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn.probes import _ownership
 from pytest_memreturn.probes._ownership import FoundSegment, Ownership, user_name
 from pytest_memreturn.probes.segments import SHM_FOLDER
@@ -142,6 +143,57 @@ def test_beside_siblings_an_orphan_needs_growth(
     one = replace(segment(file.stat()), size_bytes=MIB)
     judge = Ownership("/proc", SHM_FOLDER, has_siblings=True)
     assert is_own(one, judge=judge, growth=growth) is expected
+
+
+@pytest.fixture
+def wrote_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ownership:
+    """Where this process wrote 2 MiB to files, and its largest child held 3."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "io").write_text(f"rchar: 99999999\nwchar: {2 * MIB}\nsyscr: 9\n")
+    largest = SimpleNamespace(ru_maxrss=3 * MIB // KIB)
+    monkeypatch.setattr(_ownership, "_RESOURCE_USAGE", lambda _: largest)
+    return Ownership(str(tmp_path), SHM_FOLDER, has_siblings=False)
+
+
+@pytest.mark.parametrize(
+    ("size", "growth", "family", "expected"),
+    [
+        pytest.param(2 * MIB, 0, (), True, id="no more than was written"),
+        pytest.param(3 * MIB + 1, 0, (), False, id="more than this process can have"),
+        pytest.param(3 * MIB + 1, 3 * MIB + 1, (), True, id="through a mapping"),
+        pytest.param(3 * MIB + 1, None, (), True, id="nobody knows the peak"),
+        pytest.param(3 * MIB + 1, 0, (OTHER,), True, id="a descendant lives"),
+        pytest.param(3 * MIB, 0, (), True, id="an ended child was as large"),
+    ],
+)
+def test_an_orphan_is_ours_only_if_we_can_have_written_it(
+    size: int,
+    growth: int | None,
+    family: tuple[int, ...],
+    wrote_little: Ownership,
+    *,
+    expected: bool,
+) -> None:
+    """Another program of the same user may leave a file there while a test runs."""
+    one = FoundSegment("shm", "one", (1, 1), size, os.geteuid(), 1)
+    assert is_own(one, judge=wrote_little, family=family, growth=growth) is expected
+
+
+def test_where_nobody_says_what_was_written_an_orphan_may_be_ours(tmp_path: Path) -> None:
+    """A leak is not let pass for a file that cannot be read."""
+    one = FoundSegment("shm", "one", (1, 1), 2**60, os.geteuid(), 1)
+    judge = Ownership(str(tmp_path), SHM_FOLDER, has_siblings=False)
+    assert is_own(one, judge=judge, growth=0)
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "io").write_text("written: 5\n")
+    assert is_own(one, judge=judge, growth=0)
+
+
+def test_what_this_process_wrote_is_known(file: Path) -> None:
+    """By the kernel's own count of it, which is never nothing here: the fixture wrote a page."""
+    one = segment(file.stat())
+    assert is_own(one, growth=0)
+    assert not is_own(replace(one, size_bytes=2**60), growth=0)
 
 
 def test_beside_siblings_what_is_held_needs_no_growth(file: Path) -> None:

@@ -1124,6 +1124,18 @@ def test_garbage_in_old_room_goes_with_the_collection(*, trim: bool) -> None:
     assert bench.calls[-5:] == ["newborn", "collect", "exact", *ASK_BOTH]
 
 
+@pytest.mark.parametrize("end", [pools(2000, 100), pools(2000, 700)])
+def test_without_the_newborn_a_window_is_judged_nevertheless(end: Snapshot) -> None:
+    """Some object may raise when it is asked for anything; the verdict needs none of them."""
+    bench = Bench(Script(pools(2000, 100), end=end))
+    expected = measured(bench).outcome
+    bench = Bench(Script(pools(2000, 100), end=end))
+    bench.fails_at = frozenset({"newborn"})
+    found = measured(bench)
+    assert found.outcome == expected
+    assert ("newborn" in bench.calls) == (expected == "retained")
+
+
 def test_what_a_trim_took_out_of_old_room_is_not_retained() -> None:
     """An allocator may hand out less once it was asked: caches of its own are live to it."""
     script = Script(pools(2000, 100), end=pools(2000, 700), trim=pools(2000, 150))

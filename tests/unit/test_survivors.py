@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pytest_memreturn._record import Survivors, SurvivorType
+from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import AllocatorStatistics, MappedRange, Snapshot
 from pytest_memreturn.explain import survivors
 from pytest_memreturn.explain.survivors import (
@@ -274,6 +275,45 @@ def test_the_shape_of_an_array_says_nothing_of_where_its_data_are() -> None:
     middle = old.ctypes.data + old.nbytes // 2
     [found] = survivors_at([(middle - 64, middle + 64)], old).types
     assert found.type == "numpy.ndarray"
+
+
+@pytest.mark.parametrize("head_is_new", [False, True])
+def test_of_a_large_buffer_counts_what_is_resident(*, head_is_new: bool) -> None:
+    """One made long before and never filled was named for what native code took beside it."""
+    kept = np.empty(64 * MIB, np.uint8)
+    data = kept.ctypes.data
+    spans = [(data, data + kept.nbytes), *(own(kept) if head_is_new else ())]
+    kept[: 16 * MIB] = 1
+    [found] = survivors_at(spans, kept).types
+    assert 16 * MIB <= found.bytes < 24 * MIB
+
+
+def test_of_a_buffer_that_lies_elsewhere_counts_all() -> None:
+    """Nobody knows where it is; the head is new, and the object with it."""
+    kept = np.empty(64 * MIB, np.uint8)
+    [found] = survivors_at(own(kept), kept).types
+    assert found.bytes == sys.getsizeof(kept)
+
+
+def test_what_was_swapped_out_is_no_less_alive() -> None:
+    """It is not resident, and counts nevertheless."""
+    kept = np.empty(64 * MIB, np.uint8)
+    data = kept.ctypes.data
+    ranges = tuple(heap((data, data + kept.nbytes)))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(gc, "get_objects", lambda: [kept])
+        [found] = find_survivors(OLD, Snapshot(0, 0, swap_bytes=MIB, ranges=ranges)).types
+    assert found.bytes == sys.getsizeof(kept)
+
+
+def test_a_class_without_a_module_has_a_name() -> None:
+    """A C extension may leave it out."""
+    nameless = type("Nameless", (), {"__slots__": ("a",)})
+    [fields] = gc.get_referents(nameless.__dict__)
+    del fields["__module__"]
+    kept = nameless()
+    [found] = survivors_at(own(kept), kept).types
+    assert found.type.endswith("Nameless")
 
 
 def test_the_base_of_an_array_is_found() -> None:

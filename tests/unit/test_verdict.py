@@ -278,6 +278,11 @@ def test_where_nothing_has_a_share_the_cause_is_unexplained() -> None:
         pytest.param(
             {"held-by-malloc": 74, "live-native": 13, "pinned-python": 13}, False, id="together"
         ),
+        pytest.param(
+            {"live-native": 24, "held-by-a": 20, "held-by-b": 20, "child-process": 36 - 4 + 1},
+            False,
+            id="the first of many is listed",
+        ),
         pytest.param({"child-process": 40, "shared-memory": 40}, True, id="outside"),
         pytest.param({"held-by-jemalloc": 1}, True, id="another allocator"),
         pytest.param({"pinned-malloc": 1}, False, id="pinned, by whom?"),

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # mincore(2) promises only the lowest bit; no kernel has set another.
 _RESIDENT_RUN = re.compile(rb"\x01+")
 
+# 64 MiB at once, so that a block of any size costs no memory worth counting.
+_PAGES_ASKED = 16 * 1024
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageMaps:
@@ -61,6 +64,24 @@ def page_maps(buffers: ReusableBuffers, ranges: Sequence[tuple[int, int]]) -> Pa
     finally:
         del vector  # a buffer in use can't be closed
     return PageMaps(pages, spans)
+
+
+def resident_bytes(start: int, size_bytes: int) -> int:
+    """How much of a block of this process is resident; all of it where mincore(2) won't tell.
+
+    Counted in whole pages, and never more than the block has.
+    """
+    first = start // mmap.PAGESIZE * mmap.PAGESIZE
+    pages = -(-(start + size_bytes - first) // mmap.PAGESIZE)
+    vector = (ctypes.c_ubyte * _PAGES_ASKED)()
+    ask, found = mincore(), 0
+    for page in range(0, pages, _PAGES_ASKED):
+        asked = min(_PAGES_ASKED, pages - page)
+        at = first + page * mmap.PAGESIZE
+        if ask(at, asked * mmap.PAGESIZE, ctypes.addressof(vector)):
+            return size_bytes
+        found += sum(vector[:asked])
+    return min(size_bytes, found * mmap.PAGESIZE)
 
 
 @cache
