@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # A share of a small peak would be finer than the readings are: 200 empty tests in a row each
 # moved the footprint by up to 16 KiB, a page or four at a time. An explicit size knows no such
-# floor: zero means exactly zero.
+# floor.
 SHARE_FLOOR_BYTES = 64 * KIB
 
 # pytest keeps 3 KB of reports for every test, so that a process in which nothing else grows
@@ -82,7 +82,7 @@ def with_filled_up(found: Allowance, filled_bytes: int) -> Allowance:
 
 def tolerated(limits: Limits) -> Tolerated:
     """What need not be looked at anew for windows with these limits: a share of what may stay."""
-    may_stay = limits.max_retained_bytes.value if limits.max_retained_bytes else _MOST_GARBAGE_BYTES
+    may_stay = limits.max_retained_bytes.value if limits.max_retained_bytes else SHARE_FLOOR_BYTES
     if limits.min_returned is not None:
         # What a share comes to, only the peak will tell.
         may_stay = min(may_stay, SHARE_FLOOR_BYTES)

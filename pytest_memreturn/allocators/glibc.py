@@ -116,7 +116,7 @@ def _malloc_info_function() -> Callable[[ctypes.c_void_p], object] | None:
     if sys.platform == "win32":
         return None
     library = ctypes.CDLL(None)
-    if not hasattr(library, "gnu_get_libc_version") or not hasattr(psutil, "heap_info"):
+    if not hasattr(library, "gnu_get_libc_version") or not hasattr(library, "malloc_info"):
         return None
     library.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
 

@@ -37,9 +37,10 @@ _NEEDED = ("Size", "Rss", "Anonymous")
 ARENA_ALIGNMENT = 64 * 1024 * 1024
 # Without the addresses before it: a pattern that begins with a literal is found six times as
 # fast in a megabyte of text. The fields in any order: older kernels, and gVisor to this day, put
-# the sizes of pages behind those of memory.
+# the sizes of pages behind those of memory. Whoever maps may have named it: glibc does so if asked
+# (glibc.mem.decorate_maps).
 _PRIVATE = re.compile(
-    rb" rw-p 00000000 00:00 0 *(\[heap\])?\n"
+    rb" rw-p 00000000 00:00 0 *(?:(\[heap\])|\[anon:[^\n]*\])?\n"
     rb"(?=(?:\w+:.*\n)*?Size: +(\d{1,20}) kB)(?=(?:\w+:.*\n)*?Rss: +(\d{1,20}) kB)"
 )
 _ADDRESSES = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
@@ -99,7 +100,7 @@ class SmapsText:
         return total
 
     def private_mappings(self) -> Iterator[PrivateMapping]:
-        """The main heap, and every other mapping that is private, writable and without a name."""
+        """The main heap, and every other mapping that is private, writable and of no file."""
         for found in _PRIVATE.finditer(self.buffer, 0, self.length):
             line = self.buffer.rfind(b"\n", 0, found.start()) + 1
             addresses = _ADDRESSES.fullmatch(self.buffer[line : found.start()])

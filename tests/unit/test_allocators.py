@@ -8,7 +8,6 @@ import platform
 import sys
 import sysconfig
 import tracemalloc
-from collections import namedtuple
 from collections.abc import Iterator
 
 import psutil
@@ -243,15 +242,11 @@ def _library_anew() -> Iterator[None]:
     _memstream._library.cache_clear()
 
 
-Heap = namedtuple("Heap", ["heap_used", "mmap_used"])  # noqa: PYI024 - as psutil gives it
-
-
 @pytest.fixture
 def information(monkeypatch: pytest.MonkeyPatch) -> None:
     """A glibc whose statistics are the texts above."""
     monkeypatch.setattr(glibc, "_malloc_info_function", lambda: lambda _stream: None)
     monkeypatch.setattr(glibc, "printed_by", lambda _function: MALLOC_INFO)
-    monkeypatch.setattr(psutil, "heap_info", lambda: Heap(5_000_000, 610_304), raising=False)
 
 
 @pytest.mark.usefixtures("information")
@@ -344,10 +339,12 @@ def test_on_windows_no_c_library_is_looked_for(monkeypatch: pytest.MonkeyPatch) 
     assert Pymalloc().statistics() is None
 
 
-def test_a_psutil_without_heap_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is built without it where the C library lacks what it needs."""
-    monkeypatch.delattr(psutil, "heap_info", raising=False)
-    assert Glibc().statistics() is None
+def test_a_psutil_without_heap_trims_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is built without that where the C library lacks what it needs; statistics need none."""
+    for name in ("heap_info", "heap_trim"):
+        monkeypatch.delattr(psutil, name, raising=False)
+    Glibc().release()
+    assert (Glibc().statistics() is not None) == (platform.libc_ver()[0] == "glibc")
 
 
 def test_pymalloc_s_text_is_what_the_interpreter_prints(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,7 +447,7 @@ def test_only_statistics_have_to_be_written() -> None:
 
 def test_the_text_of_this_process_s_malloc_is_had() -> None:
     """Where the C library is glibc, its details come as XML; elsewhere nobody asks for them."""
-    is_glibc = platform.libc_ver()[0] == "glibc" and hasattr(psutil, "heap_info")
+    is_glibc = platform.libc_ver()[0] == "glibc"
     function = glibc._malloc_info_function()
     assert (function is not None) == is_glibc
     if function is not None:

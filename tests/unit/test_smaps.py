@@ -310,6 +310,16 @@ def test_where_thread_heaps_may_lie(start: int, *, is_main_heap: bool, may_be: b
     assert PrivateMapping(start, start + MIB, is_main_heap, 0).may_be_thread_heap == may_be
 
 
+def test_a_heap_with_a_name_is_a_heap() -> None:
+    """Glibc names what it maps, if asked; the heap of a thread lay in a mapping that was missed."""
+    name = b" [anon: glibc: malloc arena]\n"
+    text = re.sub(rb"(?m)^(%x-\S+ rw-p 00000000 00:00 0) *\n" % ARENA, rb"\1" + name, SMAPS)
+    assert text != SMAPS
+    named, nameless = SmapsText(text, len(text)), SmapsText(SMAPS, len(SMAPS))
+    assert list(named.private_mappings()) == list(nameless.private_mappings())
+    assert named.snapshot(0, arenas={ARENA}) == nameless.snapshot(0, arenas={ARENA})
+
+
 GIB4 = 4096 * MIB
 
 
