@@ -120,6 +120,12 @@ def explain(
     The verdict stands, whether anybody can look or not: what fails here is left out.
     """
     before, at_gate, excluded = evidence.before, evidence.at_gate, evidence.excluded
+    unwritten: int | None = None
+    with contextlib.suppress(Exception):
+        # Before a trim takes them away.
+        unwritten = instruments.examiner.unwritten_huge_page_bytes(
+            _with_excluded(before.snapshot(), excluded), at_gate.snapshot()
+        )
     released, given_back, trimmed = evidence.released, _NOTHING, at_gate
     if released is None:
         with contextlib.suppress(Exception):
@@ -130,7 +136,7 @@ def explain(
     parts = dict(stock.ledger.parts)
     if trim_is_known:
         after_trim = take_stock(before, trimmed, excluded).ledger
-        tops = _top_growth_bytes(before.allocators, trimmed.allocators)
+        tops = _top_growth_bytes(before, trimmed, excluded)
         parts |= split_free(stock.ledger, after_trim, tops)
     held_by_pytest: tuple[Holding, ...] = ()
     with contextlib.suppress(Exception):
@@ -153,9 +159,6 @@ def explain(
         # The census had millions of small numbers in hand; a window around this one must not
         # find them free inside malloc.
         instruments.releaser.trim()
-    unwritten: int | None = None
-    with contextlib.suppress(Exception):
-        unwritten = instruments.examiner.unwritten_huge_page_bytes(stock.before, stock.at_gate)
     return Findings(
         stock,
         find_causes(
@@ -228,10 +231,15 @@ def _with_excluded(before: Snapshot, excluded: Sequence[Span]) -> Snapshot:
 
 
 def _top_growth_bytes(
-    before: Sequence[AllocatorStatistics], after: Sequence[AllocatorStatistics]
+    before: FullReading, after: FullReading, excluded: Sequence[Span]
 ) -> dict[str, int]:
-    old = {one.name: one.thread_top_bytes for one in before}
-    return {one.name: one.thread_top_bytes - old.get(one.name, 0) for one in after}
+    """By allocator, how far the tops of thread arenas grew, but for what grew in the spans."""
+    growth = {one.name: one.thread_top_bytes for one in after.allocators}
+    earlier = [(before, -1), *((span.before, 1) for span in excluded)]
+    for found, sign in [*earlier, *((span.after, -1) for span in excluded)]:
+        for one in found.allocators:
+            growth[one.name] = growth.get(one.name, 0) + sign * one.thread_top_bytes
+    return growth
 
 
 def _allocator_growth(
@@ -241,9 +249,11 @@ def _allocator_growth(
     old = {one.name: one for one in before}
     found = []
     for one in after:
-        if one.is_silent:
-            continue
         was = old.get(one.name)
+        # Of what it was silent about then, or could not be asked, nobody knows the growth.
+        was_untold = one.from_start if was is None else was.is_silent
+        if one.is_silent or was_untold:
+            continue
         found.append(
             AllocatorGrowth(
                 one.name,

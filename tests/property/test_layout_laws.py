@@ -190,7 +190,7 @@ def test_lines_add_up_without_the_layout(
 def test_private_mappings_are_in_the_layout(
     mappings: list[tuple[int, str, str, dict[str, int]]],
 ) -> None:
-    """Each that is writable, private, and nameless or the main heap; with what is not resident."""
+    """Each that is writable, private, and of no file; with what of it is not resident."""
     content = smaps(mappings)
     assert [
         (one.start, one.end, one.is_main_heap, one.hole_bytes)
@@ -200,5 +200,5 @@ def test_private_mappings_are_in_the_layout(
         for start, (pages, permissions, path, fields) in zip(
             starts(mappings), mappings, strict=True
         )
-        if permissions == "rw-p" and path in {"", "[heap]"}
+        if permissions == "rw-p" and path in {"", "[heap]", "[anon:pool]"}
     ]

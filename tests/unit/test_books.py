@@ -256,16 +256,17 @@ def test_what_an_untold_allocator_released_was_free_in_it() -> None:
     assert found.stock.ledger.accounts["pool-free"] == 1200
 
 
+def threads(arena: int, tops: int) -> FullReading:
+    """A reading of a process whose threads hold memory of malloc's, none of it live."""
+    malloc = AllocatorStatistics(
+        "malloc", 0, live_by_kind={"heap": 0, "arena": 0}, thread_top_bytes=tops
+    )
+    found = Snapshot(arena, arena, kinds={"arena": KindUsage(10**6, arena)})
+    return FullReading(ScriptedProbe([Script(found)]).capture(), (malloc,))
+
+
 def test_the_tops_of_thread_arenas_are_held_and_not_pinned() -> None:
     """A trim leaves them, though no block is live there."""
-
-    def threads(arena: int, tops: int) -> FullReading:
-        malloc = AllocatorStatistics(
-            "malloc", 0, live_by_kind={"heap": 0, "arena": 0}, thread_top_bytes=tops
-        )
-        found = Snapshot(arena, arena, kinds={"arena": KindUsage(10**6, arena)})
-        return FullReading(ScriptedProbe([Script(found)]).capture(), (malloc,))
-
     found = Case(
         threads(100, 60), threads(1100, 960), after_trim=({"malloc": 50}, threads(1050, 960))
     ).findings()
@@ -277,6 +278,18 @@ def test_the_tops_of_thread_arenas_are_held_and_not_pinned() -> None:
         "thread-arenas-tops": 900,
     }
     assert found.causes.bytes_by_cause == {"held-by-malloc": 950, "pinned-malloc": 50}
+
+
+def test_tops_that_grew_in_a_span_are_not_the_tests() -> None:
+    """What threads of a fixture left free there says nothing of what the test pinned."""
+    span = Span(threads(100, 60), threads(600, 560))
+    found = Case(
+        threads(100, 60),
+        threads(1100, 960),
+        [span],
+        after_trim=({"malloc": 50}, threads(1050, 960)),
+    ).findings()
+    assert found.causes.bytes_by_cause == {"held-by-malloc": 450, "pinned-malloc": 50}
 
 
 def test_an_allocator_that_is_new_has_tops_of_its_own() -> None:
@@ -324,6 +337,12 @@ def test_what_is_outside_is_told_by_name() -> None:
         ),
         pytest.param(
             AllocatorStatistics("pool", 10), replace(pool(0, 0), is_silent=True), None, id="silent"
+        ),
+        pytest.param(
+            replace(pool(0, 0), is_silent=True), pool(5, 9), None, id="silent before, as it began"
+        ),
+        pytest.param(
+            None, replace(pool(5, 9), from_start=True), None, id="there from the start, and unasked"
         ),
         pytest.param(AllocatorStatistics("pool", 10), None, None, id="gone"),
     ],
