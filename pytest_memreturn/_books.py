@@ -73,9 +73,13 @@ def take_stock(
 
 
 def filled_up_bytes(instruments: Instruments, stock: Stock, excluded: Sequence[Span] = ()) -> int:
-    """At most so much of the growth is free memory of malloc's that only huge pages brought."""
+    """At most so much of the growth is free memory of malloc's that only huge pages brought.
+
+    What no account has given back may be as old as the layout, and with it what came in its place.
+    """
     known = _with_excluded(stock.before, excluded)
     free_growth = stock.ledger.accounts.get("malloc" + FREE, 0)
+    free_growth += min(0, stock.ledger.unexplained_bytes)
     filled = 0
     if free_growth > 0:
         with contextlib.suppress(Exception):

@@ -182,7 +182,7 @@ class Ground:
         most_touched_bytes = max(
             _MOST_TOUCHED_BYTES, pulse.footprint_bytes // _FOOTPRINT_TO_TOUCHED
         )
-        if now.touched_bytes - then.touched_bytes >= most_touched_bytes:
+        if now.touched_bytes_since(then) >= most_touched_bytes:
             return False
         held_then, held_now = _held_bytes(self._at_layout), _held_bytes(pulse)
         moved_bytes = max(_excess(held_then, held_now), _excess(held_now, held_then))

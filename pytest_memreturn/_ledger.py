@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _PLACES: Mapping[MappingKind, str] = {"heap": "main-heap", "arena": "thread-arenas"}
 _OWN_MAPPINGS = "own-mappings"
 _KEPT_BY_MALLOC = "malloc" + FREE
-_KEPT_BY_MALLOC = "malloc" + FREE
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -281,9 +280,15 @@ def _add_newly_touched(
             rest -= first_touched
     for pair in sharing:
         if rest > 0 and pair.says_what_it_holds:
-            newly_resident = min(rest, pair.before.free_bytes)
+            newly_resident = min(rest, _most_untouched_room(pair.before))
             split[pair.name + FREE] += newly_resident
             rest -= newly_resident
+
+
+def _most_untouched_room(allocator: AllocatorStatistics) -> int:
+    if allocator.most_untouched_bytes is None:
+        return allocator.free_bytes
+    return min(allocator.free_bytes, allocator.most_untouched_bytes)
 
 
 def _split_untold(rest: int, pair: Pair, given_back: Mapping[str, int]) -> tuple[int, int]:

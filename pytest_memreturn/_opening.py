@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._instruments import FullReading
+from pytest_memreturn._sizes import KIB
 
 if TYPE_CHECKING:
     from pytest_memreturn._allowance import Tolerated
     from pytest_memreturn._ground import Pulse
     from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._snapshot import Counters
+
+# A reading leaves some 20 KiB behind. But where numpy wants huge pages in malloc's heap, the first
+# byte written after a trim brings 2 MiB: of 890 leaks two were hidden in 2.6 and 4 MiB that were
+# there and not in the layout.
+_MOST_LEFT_BEHIND_BYTES = 64 * KIB
 
 # Bound before a test that replaces it for its own ends can reach the readings.
 _GETPID = os.getpid
@@ -91,9 +97,18 @@ def take_baseline(
         if abs(drift_bytes) < tolerated_bytes:
             reading = FullReading(layout, pulse.allocators, drift_bytes=drift_bytes)
             return reading, pulse.counters
-    reading = instruments.full_reading(baseline=True)
+    reading, counters = _read_in_full(instruments, pulse)
+    if abs(reading.drift_bytes) >= _MOST_LEFT_BEHIND_BYTES:
+        # It is there for a second reading to use, and to show.
+        pulse = instruments.pulse()
+        reading, counters = _read_in_full(instruments, pulse)
     ground.was_laid_out(reading.capture, pulse)
-    counters = memory.counters()
+    return reading, counters
+
+
+def _read_in_full(instruments: Instruments, pulse: Pulse) -> tuple[FullReading, Counters]:
+    reading = instruments.full_reading(baseline=True)
+    counters = instruments.memory.counters()
     left_bytes = counters.footprint_bytes - pulse.counters.footprint_bytes
     if counters.error_bytes:
         left_bytes = 0  # what the reading itself left behind is less than they can tell

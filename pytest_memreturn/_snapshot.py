@@ -39,18 +39,33 @@ class Counters:
     error_bytes: int = 0
 
 
+# Where a page is of 4 KiB; where it is larger, there are more.
+_SMALL_PAGES_IN_HUGE = 512
+
+
 @dataclass(frozen=True, slots=True)
 class Activity:
     """Counts in bytes that only rise: what they rose by bounds what happened meanwhile.
 
-    `touched_bytes`: pages that were given to this process, a page for each fault, so that a huge
+    `fault_bytes`: pages that were given to this process, a page for each fault, so that a huge
     page counts as a small one.
     `lazily_freed_bytes`: pages that were freed lazily, by this process or by others; ``None`` where
     nobody counts them.
+    `huge_fault_bytes`: huge pages that were given to this process or to others.
     """
 
-    touched_bytes: int
+    fault_bytes: int
     lazily_freed_bytes: int | None
+    huge_fault_bytes: int = 0
+
+    def touched_bytes_since(self, then: Activity) -> int:
+        """So many bytes were given to this process; less than that where others took huge pages."""
+        fault_bytes = self.fault_bytes - then.fault_bytes
+        huge_fault_bytes = self.huge_fault_bytes - then.huge_fault_bytes
+        # Each takes a fault: of more huge pages than this process had faults it may have had none.
+        if huge_fault_bytes <= fault_bytes * _SMALL_PAGES_IN_HUGE:
+            fault_bytes += huge_fault_bytes
+        return fault_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,8 @@ class AllocatorStatistics:
     `thread_top_bytes`: free bytes at the top of thread arenas, which no trim hands back.
     `reserve_bytes`: free memory it may keep whatever the program does, as its own working stock.
     `arenas`: how many separate heaps it keeps, if it counts them.
+    `most_untouched_bytes`: no more of its free memory than this was never written to; ``None``
+    where any of it may be so.
     `holds_address_space`: any part of `held_bytes` may not be resident, so that less of it does
     not mean that memory was given back.
     `is_from_malloc`: it takes its memory from malloc, or from what serves in its place, whose
@@ -113,6 +130,7 @@ class AllocatorStatistics:
     thread_top_bytes: int = 0
     reserve_bytes: int = 0
     arenas: int | None = None
+    most_untouched_bytes: int | None = None
     holds_address_space: bool = False
     is_from_malloc: bool = False
     from_start: bool = False

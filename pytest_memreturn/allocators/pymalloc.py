@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from typing import TYPE_CHECKING
 
+from pytest_memreturn._sizes import KIB
 from pytest_memreturn._snapshot import AllocatorStatistics
 from pytest_memreturn.allocators._contract import Allocator
 from pytest_memreturn.allocators._memstream import printed_by
@@ -20,6 +21,9 @@ _ARENAS = re.compile(rb"(\d{1,20}) arenas \* (\d{1,20}) bytes/arena")
 # interpreter made for itself while arenas were full (a table that grew, a cache) keeps another.
 # 200,000 small objects that came and went left two arenas of 1 MiB on 3.11, 3.12 and 3.13.
 _ARENAS_IN_RESERVE = 2
+# It makes an arena only when no other has a free pool, so that only the newest can have pools that
+# were never written to; and of each size it fills one pool to its end before it begins another.
+_POOL_BYTES, _SIZES = 16 * KIB, 32
 
 _ALLOCATED = re.compile(rb"\n# bytes in allocated blocks += +(\d[\d,]{0,30})\n")
 
@@ -75,6 +79,7 @@ def parse_statistics(text: bytes) -> AllocatorStatistics | None:
         held_bytes=held,
         reserve_bytes=_ARENAS_IN_RESERVE * arena_bytes,
         arenas=int(arenas[1]),
+        most_untouched_bytes=arena_bytes + _SIZES * _POOL_BYTES,
         from_start=True,
     )
 

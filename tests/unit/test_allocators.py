@@ -51,6 +51,7 @@ def test_pymalloc_says_what_is_live_and_what_it_holds() -> None:
         held_bytes=4 * 1_048_576,
         reserve_bytes=2 * 1_048_576,
         arenas=4,
+        most_untouched_bytes=1_048_576 + 32 * 16_384,
         from_start=True,
     )
 
@@ -79,6 +80,7 @@ def test_arenas_may_be_smaller() -> None:
     found = parse_statistics(text)
     assert found is not None
     assert (found.held_bytes, found.reserve_bytes) == (12 * 262_144, 2 * 262_144)
+    assert found.most_untouched_bytes == 262_144 + 32 * 16_384
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from pytest_memreturn._books import (
     Evidence,
     Findings,
     Span,
+    Stock,
     explain,
     filled_up_bytes,
     take_stock,
 )
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._instruments import Examiner, FullReading, Instruments
+from pytest_memreturn._ledger import Ledger
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
 from pytest_memreturn._record import AllocatorGrowth, Survivors, SurvivorType
 from pytest_memreturn._release import Releaser
@@ -122,6 +124,19 @@ def test_what_huge_pages_filled_up_in_a_span_is_old(old: int | None, known: int 
     instruments = Instruments(memory, releaser=Releaser(collect=lambda: None), examiner=looks)
     assert filled_up_bytes(instruments, take_stock(before, after, [span]), [span]) == 300
     assert looks.asked == [(known, (one, two))]
+
+
+def test_what_came_while_as_much_went_unexplained_is_not_let_pass() -> None:
+    """Both are likely older than the window, as a layout may be."""
+    snapshot = reading(1000).snapshot()
+    memory: MemoryProbe = ScriptedProbe([Script(0)])
+    instruments = Instruments(memory, examiner=LooksForHugePages())
+
+    def filled(growth_bytes: int) -> int:
+        ledger = Ledger(growth_bytes, {"malloc-live": 300, "malloc-free": 500})
+        return filled_up_bytes(instruments, Stock(snapshot, snapshot, ledger))
+
+    assert [filled(growth) for growth in (900, 800, 700, 300, 200)] == [500, 500, 400, 0, 0]
 
 
 @pytest.mark.parametrize(

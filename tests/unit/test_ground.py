@@ -9,7 +9,7 @@ import pytest
 from pytest_memreturn._ground import Ground, Lifetime, Pulse
 from pytest_memreturn._snapshot import Activity, AllocatorStatistics, Counters, Snapshot
 
-CALM = Activity(touched_bytes=1000, lazily_freed_bytes=500)
+CALM = Activity(fault_bytes=1000, lazily_freed_bytes=500)
 MALLOC = AllocatorStatistics("malloc", live_bytes=400, held_bytes=600, own_mapping_live_bytes=50)
 PYTHON = AllocatorStatistics("python", live_bytes=200, held_bytes=300)
 GPU = AllocatorStatistics("torch", live_bytes=900, is_elsewhere=True)
@@ -211,10 +211,20 @@ def test_room_is_bounded_by_what_was_freed() -> None:
     [
         pytest.param(pulse(), True, id="nothing moved"),
         pytest.param(
-            pulse(activity=replace(CALM, touched_bytes=1000 + 2 * 2**20 - 1)), True, id="few pages"
+            pulse(activity=replace(CALM, fault_bytes=1000 + 2 * 2**20 - 1)), True, id="few pages"
         ),
         pytest.param(
-            pulse(activity=replace(CALM, touched_bytes=1000 + 2 * 2**20)), False, id="many pages"
+            pulse(activity=replace(CALM, fault_bytes=1000 + 2 * 2**20)), False, id="many pages"
+        ),
+        pytest.param(
+            pulse(activity=replace(CALM, fault_bytes=1000 + 4096, huge_fault_bytes=2 * 2**20)),
+            False,
+            id="a huge page",
+        ),
+        pytest.param(
+            pulse(activity=replace(CALM, fault_bytes=1000 + 4096, huge_fault_bytes=4 * 2**20)),
+            True,
+            id="more huge pages than faults: others'",
         ),
         pytest.param(pulse(activity=None), False, id="nobody counts pages"),
         pytest.param(
@@ -254,7 +264,7 @@ def test_the_larger_a_process_the_more_pages_it_may_touch(touched: int, *, serve
     large = pulse(8 * 2**30)
     ground = level()
     ground.was_laid_out(Layout(), large)
-    now = replace(large, activity=replace(CALM, touched_bytes=1000 + touched))
+    now = replace(large, activity=replace(CALM, fault_bytes=1000 + touched))
     assert ground.layout_may_serve(now, 100) == serves
 
 

@@ -299,6 +299,17 @@ def test_a_first_touch_is_named_as_far_as_it_can_be_proven() -> None:
     }
 
 
+def test_room_that_was_written_to_long_ago_does_not_become_resident() -> None:
+    """Who fills an array made before must not pass for the working stock of an allocator."""
+    roomy = replace(other(0, 30), most_untouched_bytes=whole(1.5))
+    before = replace(USUAL, others=(roomy,), has_python=False)
+    filled = replace(before, anonymous=24)
+    assert moved(close_ledger(before.snapshot(), filled.snapshot())) == {
+        "pool-free": 1.5,
+        "unexplained": 2.5,
+    }
+
+
 def test_an_untouched_block_that_is_freed_gives_nothing_back() -> None:
     """It was never resident, so no account moves."""
     freed = replace(UNTOUCHED, anonymous_space=8, malloc_own=0)

@@ -74,7 +74,9 @@ class Procfs:
         self.rollup.write_bytes(ROLLUP)
         self.smaps.write_bytes(SMAPS)
         self.clear_refs.write_bytes(b"")
-        self.vmstat.write_bytes(b"nr_free_pages 9\npglazyfree 7\npglazyfreed 5\n")
+        self.vmstat.write_bytes(
+            b"nr_free_pages 9\npglazyfree 7\npglazyfreed 5\nthp_fault_alloc 3\n"
+        )
 
 
 @pytest.fixture
@@ -140,6 +142,7 @@ def test_activity_is_told_by_faults_and_by_the_machine(procfs: Procfs) -> None:
     before = LinuxProbe().activity()
     assert before is not None
     assert before.lazily_freed_bytes == 7 * mmap.PAGESIZE
+    assert before.huge_fault_bytes == 3 * mmap.PAGESIZE**2 // 8
     pages = 50
     with mmap.mmap(
         -1, pages * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -149,15 +152,15 @@ def test_activity_is_told_by_faults_and_by_the_machine(procfs: Procfs) -> None:
             memory[page * mmap.PAGESIZE] = 1
     after = LinuxProbe().activity()
     assert after is not None
-    assert after.touched_bytes - before.touched_bytes >= pages * mmap.PAGESIZE
+    assert after.fault_bytes - before.fault_bytes >= pages * mmap.PAGESIZE
     procfs.vmstat.write_bytes(b"nr_free_pages 9\n")
     found = LinuxProbe().activity()
     assert found is not None
-    assert found.lazily_freed_bytes is None
+    assert (found.lazily_freed_bytes, found.huge_fault_bytes) == (None, 0)
     procfs.vmstat.unlink()
     found = LinuxProbe().activity()
     assert found is not None
-    assert found.lazily_freed_bytes is None
+    assert (found.lazily_freed_bytes, found.huge_fault_bytes) == (None, 0)
 
 
 def test_the_exact_footprint_comes_from_the_rollup(procfs: Procfs) -> None:

@@ -12,6 +12,7 @@ from pytest_memreturn._allowance import Tolerated
 from pytest_memreturn._instruments import FullReading, Instruments
 from pytest_memreturn._opening import LeftGarbage, stand_level, take_baseline
 from pytest_memreturn._release import Releaser
+from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import Activity, AllocatorStatistics, Counters, Peak, Snapshot
 from pytest_memreturn.allocators._contract import Allocator
 
@@ -373,6 +374,20 @@ def test_what_the_readings_leave_behind_is_not_charged(error: int, drift_bytes: 
     assert reading.drift_bytes == drift_bytes
     assert reading.footprint_bytes() == 1000 + drift_bytes
     assert reading.snapshot().drift_bytes == drift_bytes
+
+
+def test_what_a_reading_leaves_behind_in_plenty_is_read_again() -> None:
+    """A byte that it wrote may have brought huge pages, which hide what grows into them."""
+    process = Process()
+    left = [4 * MIB, 3]
+    process.while_laid_out = lambda: changed(free=left.pop(0))(process)
+    instruments = process.instruments()
+    _, reading, counters = opened(instruments)
+    assert process.done[-2:] == ["layout", "layout"]
+    assert reading.drift_bytes == 3
+    assert reading.capture.footprint_bytes() == 1000 + 4 * MIB
+    assert reading.footprint_bytes() == counters.footprint_bytes
+    assert instruments.ground.layout_and_drift(instruments.pulse()) == (reading.capture, 3)
 
 
 def test_a_forked_process_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
