@@ -10,18 +10,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._accounts import FREE, LIVE
+from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Survivors
 from pytest_memreturn._free_parts import split_free
 from pytest_memreturn._ledger import close_ledger
 from pytest_memreturn._ranges import grown_ranges
-from pytest_memreturn._record import AllocatorGrowth, Explanation, Survivors
 from pytest_memreturn._verdict import find_causes, python_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_memreturn._explanation import Holding
     from pytest_memreturn._instruments import FullReading, Instruments
     from pytest_memreturn._ledger import Ledger
-    from pytest_memreturn._record import Holding
     from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
     from pytest_memreturn._verdict import Causes
 

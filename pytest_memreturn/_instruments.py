@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._errors import reading_of
+from pytest_memreturn._explanation import Holding, Survivors
 from pytest_memreturn._ground import Ground, Pulse
 from pytest_memreturn._outside import NOTHING_OUTSIDE, Outside
-from pytest_memreturn._record import Holding, Survivors
 from pytest_memreturn._release import Releaser
 from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
 from pytest_memreturn.probes.motion import Motion

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._record import RUNGS, Explanation, Record
+from pytest_memreturn._explanation import Explanation
+from pytest_memreturn._record import RUNGS, Record
 
 if TYPE_CHECKING:
     from pytest_memreturn._allowance import Allowance

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_memreturn._explanation import Explanation, Survivors
 from pytest_memreturn._measurement import Measurement
 from pytest_memreturn._outside import NOTHING_OUTSIDE, Outside
-from pytest_memreturn._record import Exclusion, Explanation, Survivors
+from pytest_memreturn._record import Exclusion
 from pytest_memreturn._verdict import judge
 
 if TYPE_CHECKING:

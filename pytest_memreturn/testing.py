@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._errors import ReadingUnavailableError
+from pytest_memreturn._explanation import Holding, Survivors, SurvivorType
 from pytest_memreturn._instruments import Examiner, Instruments
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
-from pytest_memreturn._record import Holding, Survivors, SurvivorType
 from pytest_memreturn._release import Releaser
 from pytest_memreturn._session import INSTRUMENTS
 from pytest_memreturn._snapshot import (

@@ -11,7 +11,7 @@ from pytest_memreturn.explain.huge_pages import filled_up_bytes, unwritten_huge_
 from pytest_memreturn.explain.test_runner import held_by_pytest
 
 if TYPE_CHECKING:
-    from pytest_memreturn._record import Holding, Survivors
+    from pytest_memreturn._explanation import Holding, Survivors
     from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
 
 

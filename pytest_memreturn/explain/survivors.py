@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pytest_memreturn._explanation import Survivors, SurvivorType
 from pytest_memreturn._ranges import AddressSet, grown_ranges
-from pytest_memreturn._record import Survivors, SurvivorType
 from pytest_memreturn._release import KEEPS_OLD_APART
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.allocators._imported import imported

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 
-from pytest_memreturn._record import Holding
+from pytest_memreturn._explanation import Holding
 
 _CAPTURED_LOG = "log records that pytest captured"
 _CAPTURED_OUTPUT = "bytes of output that pytest captured"

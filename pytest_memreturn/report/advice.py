@@ -10,7 +10,8 @@ from pytest_memreturn._sizes import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_memreturn._record import Explanation, Record
+    from pytest_memreturn._explanation import Explanation
+    from pytest_memreturn._record import Record
 
 # A figure is worth naming when it is this part of what was retained.
 _WORTH_NAMING = 1 / 10

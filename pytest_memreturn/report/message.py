@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._accounts import UNEXPLAINED
-from pytest_memreturn._record import Explanation
+from pytest_memreturn._explanation import Explanation
 from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.advice import advice_lines, matters
 from pytest_memreturn.report.causes import cause_in_words
@@ -15,7 +15,8 @@ from pytest_memreturn.report.printable import NO_BREAK, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_memreturn._record import AllocatorGrowth, Record, SurvivorType
+    from pytest_memreturn._explanation import AllocatorGrowth, SurvivorType
+    from pytest_memreturn._record import Record
 
 _INDENT = "  "
 _LABEL_WIDTH = 11

@@ -11,17 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_memreturn import _xdist
+from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Holding, SurvivorType
 from pytest_memreturn._outside import ChildProcess, Segment, SegmentKind
-from pytest_memreturn._record import (
-    RUNGS,
-    AllocatorGrowth,
-    Exclusion,
-    Explanation,
-    Holding,
-    Record,
-    SurvivorType,
-    Window,
-)
+from pytest_memreturn._record import RUNGS, Exclusion, Record, Window
 from pytest_memreturn._snapshot import PeakQuality
 from pytest_memreturn._verdict import Outcome
 from pytest_memreturn.report.json_report import json_report

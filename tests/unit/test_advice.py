@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memreturn._record import Explanation, Holding, Record
+from pytest_memreturn._explanation import Explanation, Holding
+from pytest_memreturn._record import Record
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.report.advice import advice_lines, matters
 

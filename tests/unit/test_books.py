@@ -17,10 +17,10 @@ from pytest_memreturn._books import (
     take_stock,
 )
 from pytest_memreturn._errors import ReadingUnavailableError
+from pytest_memreturn._explanation import AllocatorGrowth, Survivors, SurvivorType
 from pytest_memreturn._instruments import Examiner, FullReading, Instruments
 from pytest_memreturn._ledger import Ledger
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
-from pytest_memreturn._record import AllocatorGrowth, Survivors, SurvivorType
 from pytest_memreturn._release import Releaser
 from pytest_memreturn._snapshot import AllocatorStatistics, KindUsage, MappedRange, Snapshot
 from pytest_memreturn.probes._contract import MemoryProbe

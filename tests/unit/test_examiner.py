@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_memreturn._explanation import Holding, Survivors, SurvivorType
 from pytest_memreturn._instruments import Examiner
-from pytest_memreturn._record import Holding, Survivors, SurvivorType
 from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
 from pytest_memreturn.explain import examiner, survivors
 from pytest_memreturn.explain.examiner import ProcessExaminer

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_memreturn._record import Holding
+from pytest_memreturn._explanation import Holding
 from pytest_memreturn.explain import test_runner
 from pytest_memreturn.explain.test_runner import held_by_pytest
 

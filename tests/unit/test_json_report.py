@@ -11,15 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Holding, SurvivorType
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import (
-    AllocatorGrowth,
-    Exclusion,
-    Explanation,
-    Holding,
-    Record,
-    SurvivorType,
-)
+from pytest_memreturn._record import Exclusion, Record
 from pytest_memreturn.probes.environment import environment
 from pytest_memreturn.report.json_report import SCHEMA_VERSION, json_report
 from pytest_memreturn.report.tally import Tally

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Holding, SurvivorType
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import (
-    AllocatorGrowth,
-    Exclusion,
-    Explanation,
-    Holding,
-    Record,
-    SurvivorType,
-)
+from pytest_memreturn._record import Exclusion, Record
 from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn.report.message import headline, render_message
 

@@ -14,16 +14,10 @@ from pytest_memreturn._errors import (
     ReadingUnavailableError,
     UnjudgedWarning,
 )
+from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Holding, SurvivorType
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import (
-    AllocatorGrowth,
-    Exclusion,
-    Explanation,
-    Holding,
-    Record,
-    SurvivorType,
-)
+from pytest_memreturn._record import Exclusion, Record
 
 FULL = Record(
     nodeid="tests/test_x.py::test_x",

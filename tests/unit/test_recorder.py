@@ -11,21 +11,19 @@ import pytest
 
 from pytest_memreturn import _recorder
 from pytest_memreturn._errors import ReadingUnavailableError
+from pytest_memreturn._explanation import (
+    AllocatorGrowth,
+    Explanation,
+    Holding,
+    Survivors,
+    SurvivorType,
+)
 from pytest_memreturn._instruments import Examiner, Instruments
 from pytest_memreturn._ledger import close_ledger
 from pytest_memreturn._measurement import Measurement
 from pytest_memreturn._opening import LeftGarbage, stand_level
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
-from pytest_memreturn._record import (
-    AllocatorGrowth,
-    Exclusion,
-    Explanation,
-    Holding,
-    Record,
-    Rung,
-    Survivors,
-    SurvivorType,
-)
+from pytest_memreturn._record import Exclusion, Record, Rung
 from pytest_memreturn._recorder import Recorder
 from pytest_memreturn._release import Releaser
 from pytest_memreturn._settings import (

@@ -10,8 +10,8 @@ import pytest
 
 from pytest_memreturn import testing
 from pytest_memreturn._errors import ReadingUnavailableError
+from pytest_memreturn._explanation import Holding, Survivors, SurvivorType
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside
-from pytest_memreturn._record import Holding, Survivors, SurvivorType
 from pytest_memreturn._session import INSTRUMENTS
 from pytest_memreturn._snapshot import AllocatorStatistics, Counters, Peak, Snapshot
 from pytest_memreturn.probes.motion import Motion

@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from pytest_memreturn._record import Survivors, SurvivorType
+from pytest_memreturn._explanation import Survivors, SurvivorType
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import AllocatorStatistics, MappedRange, Snapshot
 from pytest_memreturn.explain import survivors

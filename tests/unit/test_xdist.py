@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from pytest_memreturn import _xdist
-from pytest_memreturn._record import Explanation, Record, SurvivorType
+from pytest_memreturn._explanation import Explanation, SurvivorType
+from pytest_memreturn._record import Record
 
 RECORD = Record(
     "t.py::test_x",
