@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_memreturn._accounts import FREE, LIVE
 from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Survivors
 from pytest_memreturn._free_parts import split_free
+from pytest_memreturn._instruments import HeapSurvey
 from pytest_memreturn._ledger import close_ledger
 from pytest_memreturn._ranges import grown_ranges
 from pytest_memreturn._verdict import find_causes, python_share
@@ -19,12 +20,15 @@ from pytest_memreturn._verdict import find_causes, python_share
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_memreturn._explanation import Holding
+    from pytest_memreturn._explanation import Holding, Pin
     from pytest_memreturn._instruments import FullReading, Instruments
     from pytest_memreturn._ledger import Ledger
     from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
     from pytest_memreturn._verdict import Causes
 
+
+# The heaps are looked into where allocators have at least one part in so many of what was retained.
+_WORTH_A_LOOK = 10
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -125,10 +129,14 @@ def explain(
     """
     before, at_gate, excluded = evidence.before, evidence.at_gate, evidence.excluded
     unwritten: int | None = None
+    survey = HeapSurvey()
+    now = at_gate.snapshot()
+    # Before a trim takes away what is to be seen.
     with contextlib.suppress(Exception):
-        # Before a trim takes them away.
+        survey = _survey(instruments, take_stock(before, at_gate, excluded), now)
+    with contextlib.suppress(Exception):
         unwritten = instruments.examiner.unwritten_huge_page_bytes(
-            _with_excluded(before.snapshot(), excluded), at_gate.snapshot()
+            _with_excluded(before.snapshot(), excluded), now
         )
     released, given_back, trimmed = evidence.released, _NOTHING, at_gate
     if released is None:
@@ -159,18 +167,22 @@ def explain(
     if in_malloc_bytes is not None:
         # Python's as well, though a text that is still being written belongs to no object.
         in_malloc_bytes = max(in_malloc_bytes, sum(one.bytes for one in held_by_pytest))
+    causes = find_causes(
+        stock.ledger,
+        parts,
+        python_in_malloc_bytes=in_malloc_bytes,
+        filled_up_bytes=evidence.filled_up_bytes,
+    )
+    pins: tuple[Pin, ...] = ()
+    with contextlib.suppress(Exception):
+        pins = instruments.examiner.pins(survey, causes.listed)
     with contextlib.suppress(Exception):
         # The census had millions of small numbers in hand; a window around this one must not
         # find them free inside malloc.
         instruments.releaser.trim()
     return Findings(
         stock,
-        find_causes(
-            stock.ledger,
-            parts,
-            python_in_malloc_bytes=in_malloc_bytes,
-            filled_up_bytes=evidence.filled_up_bytes,
-        ),
+        causes,
         Explanation(
             parts=parts,
             released=released or {},
@@ -180,9 +192,22 @@ def explain(
             held_by_pytest=held_by_pytest,
             unwritten_huge_page_bytes=unwritten,
             allocators=_allocator_growth(before.allocators, at_gate.allocators),
+            heap=survey.picture,
+            pins=pins,
         ),
         trimmed.footprint_bytes() if trim_is_known else None,
     )
+
+
+def _survey(instruments: Instruments, stock: Stock, now: Snapshot) -> HeapSurvey:
+    """Look into the heaps, if they have a part in what was retained that is worth a second."""
+    ledger = stock.ledger
+    in_heaps = sum(
+        max(0, size) for account, size in ledger.accounts.items() if account.endswith((LIVE, FREE))
+    )
+    if ledger.hidden_bytes or in_heaps * _WORTH_A_LOOK >= ledger.growth_bytes:
+        return instruments.examiner.survey_heaps(now)
+    return HeapSurvey()
 
 
 def _survivors(

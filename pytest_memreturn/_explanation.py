@@ -94,8 +94,8 @@ class HeapPicture:
     it is not proven, or not the whole of it.
     """
 
-    proven: bool
-    partial: bool
+    proven: bool = False
+    partial: bool = False
     reason: str | None = None
     regions: tuple[Region, ...] = ()
     live_bytes: int = 0
@@ -107,15 +107,17 @@ class HeapPicture:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A live block that keeps free memory around it from going back.
+    """Live blocks that keep free memory beside them from going back, by type of the owner.
 
-    `what`: the object that owns it, or that nobody was found. `address`: where it lies.
-    `pinned_bytes`: free, resident memory that cannot go because of it and its like.
+    `what`: that type, or ``native block`` where no object was found. `bytes`: what is live there.
+    `pinned_bytes`: what is free below them, or in the same arenas. `address` in `heap`, and `chain`
+    are those of the worst of them.
     """
 
     what: str
     count: int
     bytes: int
+    heap: str
     address: int
     pinned_bytes: int
     chain: str | None = None

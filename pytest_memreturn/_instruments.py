@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._errors import reading_of
-from pytest_memreturn._explanation import Holding, Survivors
+from pytest_memreturn._explanation import HeapPicture, Holding, Pin, Survivors
 from pytest_memreturn._ground import Ground, Pulse
 from pytest_memreturn._outside import NOTHING_OUTSIDE, Outside
 from pytest_memreturn._release import Releaser
@@ -40,6 +40,14 @@ class NothingOutside:
         return NOTHING_OUTSIDE
 
 
+@dataclass(frozen=True, slots=True)
+class HeapSurvey:
+    """What was seen in malloc's heaps and pymalloc's arenas; `detail` is the examiner's own."""
+
+    picture: HeapPicture | None = None
+    detail: object = None
+
+
 class Examiner:
     """What looks into the process for a window that seems to retain; this one finds nothing.
 
@@ -60,6 +68,16 @@ class Examiner:
         """What all Python objects together hold of malloc."""
         del allocators
         return None
+
+    def survey_heaps(self, now: Snapshot) -> HeapSurvey:
+        """What malloc's heaps and pymalloc's arenas look like from within."""
+        del now
+        return HeapSurvey()
+
+    def pins(self, survey: HeapSurvey, causes: Collection[str]) -> tuple[Pin, ...]:
+        """The live blocks that keep free memory in place, where that is among the `causes`."""
+        del survey, causes
+        return ()
 
     def held_by_pytest(self) -> tuple[Holding, ...]:
         """What the test runner itself keeps for its reports."""

@@ -36,14 +36,8 @@ class Glibc(Allocator):
 
     def statistics(self) -> AllocatorStatistics | None:
         """``None`` where the C library is not glibc, or glibc's malloc is not in use."""
-        if self._print_information is None:
-            return None
-        # Not mallinfo2(3), which merges all small free blocks first: 90 us after a test, against
-        # 20 us for this.
-        text = printed_by(self._print_information)
-        arenas = parse_arenas(text) if text is not None else Arenas()
-        if arenas.live_bytes == 0 and arenas.own_mapping_bytes == 0:
-            # Another malloc was loaded in its place: its memory must not be called glibc's.
+        arenas = self.read_arenas()
+        if arenas is None:
             return None
         return AllocatorStatistics(
             name="malloc",
@@ -59,6 +53,17 @@ class Glibc(Allocator):
             from_start=True,
         )
 
+    def read_arenas(self) -> Arenas | None:
+        """What malloc says of its arenas; ``None`` as for `statistics`."""
+        if self._print_information is None:
+            return None
+        # Not mallinfo2(3), which merges all small free blocks first: 90 us after a test, against
+        # 20 us for this.
+        text = printed_by(self._print_information)
+        arenas = parse_arenas(text) if text is not None else Arenas()
+        # Where another malloc was loaded, its memory must not be called glibc's.
+        return arenas if arenas.live_bytes or arenas.own_mapping_bytes else None
+
     def release(self) -> None:
         """Trim every arena; of a thread arena's free top nothing comes back."""
         if hasattr(psutil, "heap_trim"):
@@ -72,6 +77,7 @@ class Arenas:
     `held_bytes`: heap memory, resident or not; `live_bytes` of it are handed out.
     `own_mapping_bytes`: handed out in mappings of their own. `thread_live_bytes` and
     `thread_top_bytes`: handed out from the arenas of threads, and free at their tops.
+    `fast_bytes`: free, but not marked so where they lie (fast bins).
     """
 
     count: int = 0
@@ -80,6 +86,7 @@ class Arenas:
     own_mapping_bytes: int = 0
     thread_live_bytes: int = 0
     thread_top_bytes: int = 0
+    fast_bytes: int = 0
 
 
 def parse_arenas(text: bytes) -> Arenas:
@@ -89,7 +96,7 @@ def parse_arenas(text: bytes) -> Arenas:
     the top is the difference. Fast bins are listed among the sizes but not in ``rest``; glibc
     2.43 has none, and no total of them.
     """
-    count = held = live = thread_live = thread_tops = 0
+    count = held = live = thread_live = thread_tops = all_fast = 0
     *heaps, whole = text.split(b"</heap>")
     for heap in heaps:
         number = _HEAP_NUMBER.search(heap)
@@ -99,6 +106,7 @@ def parse_arenas(text: bytes) -> Arenas:
         fast = _FAST_SIZE.search(heap)
         fast_bytes = int(fast[1]) if fast is not None else 0
         count += 1
+        all_fast += fast_bytes
         held += int(system[1])
         # A thread that allocates meanwhile can make the parts of a heap disagree.
         in_heap = max(0, int(system[1]) - int(rest[1]) - fast_bytes)
@@ -109,7 +117,8 @@ def parse_arenas(text: bytes) -> Arenas:
         binned = sum(int(total) for total in _BIN_TOTAL.findall(heap)) - fast_bytes
         thread_tops += max(0, int(rest[1]) - binned)
     mapped = _MAPPED_SIZE.search(whole)
-    return Arenas(count, held, live, int(mapped[1]) if mapped else 0, thread_live, thread_tops)
+    own_mappings = int(mapped[1]) if mapped else 0
+    return Arenas(count, held, live, own_mappings, thread_live, thread_tops, all_fast)
 
 
 def _malloc_info_function() -> Callable[[ctypes.c_void_p], object] | None:

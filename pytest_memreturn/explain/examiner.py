@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._instruments import Examiner
-from pytest_memreturn.explain import survivors
+from pytest_memreturn._instruments import Examiner, HeapSurvey
+from pytest_memreturn.explain import heap_survey, survivors
 from pytest_memreturn.explain.huge_pages import filled_up_bytes, unwritten_huge_page_bytes
 from pytest_memreturn.explain.test_runner import held_by_pytest
 
 if TYPE_CHECKING:
-    from pytest_memreturn._explanation import Holding, Survivors
+    from pytest_memreturn._explanation import Holding, Pin, Survivors
     from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
 
 
@@ -29,6 +29,14 @@ class ProcessExaminer(Examiner):
     def python_in_malloc_bytes(self, allocators: Sequence[AllocatorStatistics]) -> int | None:
         """What all Python objects together hold of malloc."""
         return survivors.python_in_malloc_bytes(survivors.pooled_up_to_bytes(allocators))
+
+    def survey_heaps(self, now: Snapshot) -> HeapSurvey:
+        """What malloc's heaps and pymalloc's arenas look like from within."""
+        return heap_survey.survey(now)
+
+    def pins(self, survey: HeapSurvey, causes: Collection[str]) -> tuple[Pin, ...]:
+        """The live blocks that keep free memory in place, where that is among the `causes`."""
+        return heap_survey.pins(survey, causes)
 
     def held_by_pytest(self) -> tuple[Holding, ...]:
         """What the test runner itself keeps for its reports."""

@@ -12,7 +12,7 @@ from pytest_memreturn.probes._smaps import ARENA_ALIGNMENT
 _OPEN, _CLOSE, _PREAD = os.open, os.close, os.pread
 
 # struct heap_info in malloc/arena.c: the arena, the heap before it, bytes in use, bytes opened.
-_HEADER = struct.Struct("4Q")
+HEADER = struct.Struct("4Q")
 
 
 def thread_heaps(starts: Iterable[int]) -> frozenset[int]:
@@ -36,10 +36,10 @@ def thread_heaps(starts: Iterable[int]) -> frozenset[int]:
 
 def _is_heap(descriptor: int, start: int) -> bool:
     try:
-        header = _PREAD(descriptor, _HEADER.size, start)
+        header = _PREAD(descriptor, HEADER.size, start)
     except OSError:  # unmapped meanwhile
         return False
-    return len(header) == _HEADER.size and is_heap_header(*_HEADER.unpack(header))
+    return len(header) == HEADER.size and is_heap_header(*HEADER.unpack(header))
 
 
 def is_heap_header(arena: int, previous: int, used_bytes: int, opened_bytes: int) -> bool:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # mincore(2) promises only the lowest bit; no kernel has set another.
 _RESIDENT_RUN = re.compile(rb"\x01+")
 
+PAGE_BYTES = mmap.PAGESIZE
+
 # 64 MiB at once, so that a block of any size costs no memory worth counting.
 _PAGES_ASKED = 16 * 1024
 
@@ -64,6 +66,17 @@ def page_maps(buffers: ReusableBuffers, ranges: Sequence[tuple[int, int]]) -> Pa
     finally:
         del vector  # a buffer in use can't be closed
     return PageMaps(pages, spans)
+
+
+def resident_pages(start: int, end: int) -> bytearray | None:
+    """A byte for each page from `start` to `end`, 1 where it is resident; ``None``: not mapped."""
+    pages = bytearray((end - start) // mmap.PAGESIZE)
+    if not pages:
+        return pages
+    vector = ctypes.c_ubyte.from_buffer(pages)
+    refused = mincore()(start, end - start, ctypes.addressof(vector))
+    del vector  # a buffer in use can't be given away
+    return None if refused else pages
 
 
 def resident_bytes(start: int, size_bytes: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._accounts import UNEXPLAINED
@@ -11,11 +12,12 @@ from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.advice import advice_lines, matters
 from pytest_memreturn.report.causes import cause_in_words
 from pytest_memreturn.report.printable import NO_BREAK, printable
+from pytest_memreturn.report.strip import arena_strip, heap_strip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_memreturn._explanation import AllocatorGrowth, SurvivorType
+    from pytest_memreturn._explanation import AllocatorGrowth, HeapPicture, SurvivorType
     from pytest_memreturn._record import Record
 
 _INDENT = "  "
@@ -41,7 +43,7 @@ def render_message(record: Record, *, width: int = 100, verbosity: int = 0) -> l
     From a verbosity of 2 on, every account, every listed survivor and exact bytes are shown.
     """
     lines = _wrapped(headline(record), width, first="", rest=_INDENT)
-    for label, text in _entries(record, verbosity):
+    for label, text in _entries(record, width - _LABEL_WIDTH - len(_INDENT), verbosity):
         first = _INDENT + label.ljust(_LABEL_WIDTH)
         lines += _wrapped(text, width, first=first, rest=" " * len(first))
     return lines
@@ -71,7 +73,7 @@ def _joined(parts: Iterable[str]) -> str:
     return f"{NO_BREAK}· ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
-def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
+def _entries(record: Record, columns: int, verbosity: int) -> Iterator[tuple[str, str]]:
     yield "footprint", _footprint(record)
     if matters(record, record.hidden_bytes):
         hidden = format_size(record.hidden_bytes)
@@ -85,6 +87,7 @@ def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
     if places:
         yield "malloc", places
     yield from _outside(found, verbosity)
+    yield from _strips(record, found, columns, verbosity)
     yield from _holders(record, found, verbosity)
     for fixture in record.excluded:
         if not (matters(record, abs(fixture.bytes)) or verbosity >= _VERBOSE):
@@ -97,12 +100,70 @@ def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
         yield from _figures(record, found)
 
 
+def _strips(
+    record: Record, found: Explanation, columns: int, verbosity: int
+) -> Iterator[tuple[str, str]]:
+    """Pictures of the heaps, and of the arenas, where what is free in them is retained."""
+    if found.heap is None:
+        return
+    causes = record.causes or {}
+    if verbosity >= _VERBOSE or causes.keys() & {"held-by-malloc", "pinned-malloc"}:
+        yield from _heap_strips(record, found.heap, columns, verbosity)
+    if found.heap.arenas is not None and (verbosity >= _VERBOSE or "pinned-python" in causes):
+        yield "arenas", arena_strip(found.heap.arenas, columns).replace(" ", NO_BREAK)
+
+
+def _heap_strips(
+    record: Record, heap: HeapPicture, columns: int, verbosity: int
+) -> Iterator[tuple[str, str]]:
+    """The heap with most that is free, or all that matter; the main one by no name."""
+    by_heap = {name: list(regions) for name, regions in groupby(heap.regions, lambda one: one.heap)}
+    free_bytes = {
+        name: sum(one.bytes for one in regions if one.kind == "free")
+        for name, regions in by_heap.items()
+    }
+    shown = [name for name in by_heap if matters(record, free_bytes[name])]
+    if verbosity < _VERBOSE:
+        shown = sorted(shown, key=lambda name: -free_bytes[name])[:1]
+    for name in shown:
+        title = "" if name == "main heap" else f"{name} "
+        drawn = heap_strip(by_heap[name], columns - len(title))
+        yield "heap", (title + drawn).replace(" ", NO_BREAK)
+    if len(by_heap) > len(shown) == 1 and verbosity < _VERBOSE:
+        others = sum(free_bytes.values()) - free_bytes[shown[0]]
+        if matters(record, others):
+            yield (
+                "",
+                f"and {format_size(others)} free in {len(by_heap) - 1} more heaps (-vv draws them)",
+            )
+    if heap.regions and not heap.proven and (shown or verbosity >= _VERBOSE):
+        yield "", f"{'partial' if heap.partial else 'inconclusive'}: {heap.reason}"
+
+
+def _pins(found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
+    """Whose live blocks keep free memory in place."""
+    starts: dict[str, int] = {}
+    for one in found.heap.regions if found.heap is not None else ():
+        starts.setdefault(one.heap, one.address)
+    for pin in found.pins if verbosity >= _VERBOSE else found.pins[:1]:
+        place = f"in {pin.heap}"
+        if pin.heap in starts:
+            place = f"at {pin.heap} + {format_size(pin.address - starts[pin.heap])}"
+        text = (
+            f"{pin.count:,} × {pin.what} {format_size(pin.bytes)} {place}, beside "
+            f"{format_size(pin.pinned_bytes)} free"
+        )
+        yield "pinned by", text if pin.chain is None else f"{text} ← {pin.chain}"
+
+
 def _holders(record: Record, found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
     """Who keeps it alive or resident, where the accounts don't say."""
     causes = record.causes or {}
     survivors = found.survivors if verbosity >= _VERBOSE else found.survivors[:_NAMED]
     if survivors and "live-python" in causes:
         yield "survivors", _joined(_survivor(one) for one in survivors)
+    if found.pins:
+        yield from _pins(found, verbosity)
     elif survivors and "pinned-python" in causes:
         yield "pinned by", _joined(_survivor(one) for one in survivors)
     for one in found.held_by_pytest:

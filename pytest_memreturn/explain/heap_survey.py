@@ -1,0 +1,73 @@
+"""What is to be seen in malloc's heaps and pymalloc's arenas, within a limit of time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._instruments import HeapSurvey
+from pytest_memreturn.explain.arenas import Arena, find_arenas
+from pytest_memreturn.explain.heap_picture import picture_of
+from pytest_memreturn.explain.heap_walk import walk_heaps
+from pytest_memreturn.explain.pins import Gap, find_pins, gaps_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from pytest_memreturn._explanation import Pin
+    from pytest_memreturn._snapshot import Snapshot
+    from pytest_memreturn.explain.heap_walk import HeapWalk
+
+# Some 7 million blocks, or 10 GB of them, and the arenas of 20 million small objects.
+_MOST_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What a survey found, for whoever looks closer."""
+
+    gaps: tuple[Gap, ...]
+    arenas: tuple[Arena, ...]
+
+
+def survey(now: Snapshot, clock: Callable[[], float] = time.perf_counter) -> HeapSurvey:
+    """Walk malloc's heaps and look at pymalloc's arenas; what cannot be looked at is left out."""
+    is_over = _time_limit(clock)
+    walk = walk_heaps(is_over)
+    arenas = _arenas(now, is_over)
+    if walk is None and not arenas:
+        return HeapSurvey()
+    return HeapSurvey(picture_of(walk, arenas), Detail(_gaps(walk), arenas))
+
+
+def pins(
+    survey: HeapSurvey, causes: Collection[str], clock: Callable[[], float] = time.perf_counter
+) -> tuple[Pin, ...]:
+    """What keeps free memory in place, as far as that is among the `causes`; the worst first."""
+    detail = survey.detail
+    if not isinstance(detail, Detail):
+        return ()
+    return find_pins(detail.gaps, detail.arenas, causes, _time_limit(clock))
+
+
+def _gaps(walk: HeapWalk | None) -> tuple[Gap, ...]:
+    try:
+        return () if walk is None else tuple(gaps_of(walk))
+    except OSError:
+        return ()
+
+
+def _time_limit(clock: Callable[[], float]) -> Callable[[], bool]:
+    end = clock() + _MOST_SECONDS
+    return lambda: clock() > end
+
+
+def _arenas(now: Snapshot, is_over: Callable[[], bool]) -> tuple[Arena, ...]:
+    if not any(one.name == "python" for one in now.allocators):
+        return ()
+    anonymous = ((one.start, one.end) for one in now.ranges if one.kind == "anonymous")
+    try:
+        return tuple(find_arenas(anonymous, is_over) or ())
+    except OSError:
+        return ()
