@@ -43,8 +43,11 @@ def few(regions: Sequence[Region], at_most: int) -> list[Region]:
     sizes = [one.bytes for one in found]
     while len(found) > at_most:
         smallest = sizes.index(min(sizes))
-        neighbours = slice(max(0, smallest - 1), smallest + 2)
-        # What was on either side is mostly of one kind, and becomes one.
+        first, last = max(0, smallest - 1), min(smallest + 1, len(found) - 1)
+        # What is on either side is mostly of one kind, and becomes one; if not, the larger one grows.
+        if found[first].kind != found[last].kind:
+            first, last = (first, smallest) if sizes[first] > sizes[last] else (smallest, last)
+        neighbours = slice(first, last + 1)
         whole = _as_one(found[neighbours])
         found[neighbours], sizes[neighbours] = [whole], [whole.bytes]
     return found

@@ -171,6 +171,7 @@ def test_the_arenas_are_summed_up() -> None:
         own_mapping_bytes=610_304,
         thread_live_bytes=(2_048_000 - 1_043_061) + (135_168 - 5_290 - 96) + (135_168 - 700),
         thread_top_bytes=1_000_000 + 5_000 + 700,
+        fast_bytes=96,
     )
 
 
