@@ -44,7 +44,7 @@ def few(regions: Sequence[Region], at_most: int) -> list[Region]:
     while len(found) > at_most:
         smallest = sizes.index(min(sizes))
         first, last = max(0, smallest - 1), min(smallest + 1, len(found) - 1)
-        # What is on either side is mostly of one kind, and becomes one; if not, the larger one grows.
+        # What is on either side is mostly of one kind, and becomes one; if not, the larger grows.
         if found[first].kind != found[last].kind:
             first, last = (first, smallest) if sizes[first] > sizes[last] else (smallest, last)
         neighbours = slice(first, last + 1)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import accumulate, compress, islice, repeat
 from operator import and_, not_, or_
 from typing import TYPE_CHECKING
+
+from pytest_memreturn.probes.mapped_words import MappedWords
 
 if TYPE_CHECKING:
     from pytest_memreturn.probes.own_memory import OwnMemory
@@ -27,8 +28,9 @@ _SIZE = ~7
 # Where an arena went on in another heap, up to two headers mark the end of the old one.
 _LARGEST_FENCE_BYTES = 32
 
-# Whole pages can only lie in a free chunk that is larger than one.
-_SMALLEST_RUN_BYTES = 4096
+# Free chunks from this size on are kept, 16 bytes for each. Where smaller ones have more than half
+# of a heap, what is live in it is smaller still, and in no picture to be told from them.
+_SMALLEST_KEPT_BYTES = 256
 
 # 4 MiB at once took a tenth longer: what is read should still lie in the processor's cache.
 BATCH_BYTES = 512 * 1024
@@ -47,19 +49,19 @@ class Chunks:
     """What one heap was found to be cut into, in bytes.
 
     `live_sizes`: how many live chunks there are of each size, headers included. `free_starts` and
-    `free_ends`: of each free chunk that is larger than a page, in order. `live_bytes` has what
-    malloc keeps for itself at the end of a heap as well.
+    `free_sizes`: of all free chunks but the smallest, in order. `live_bytes` has what malloc keeps
+    for itself at the end of a heap as well.
     """
 
     start: int
     end: int
+    free_starts: MappedWords
+    free_sizes: MappedWords
     count: int = 0
     is_whole: bool = True
     live_bytes: int = 0
     free_bytes: int = 0
     live_sizes: Counter[int] = field(default_factory=Counter)
-    free_starts: array[int] = field(default_factory=lambda: array("Q"))
-    free_ends: array[int] = field(default_factory=lambda: array("Q"))
 
 
 def walk_chunks(
@@ -71,7 +73,8 @@ def walk_chunks(
     may have grown or shrunk meanwhile, the ``end`` of what is given is to be looked at. Once
     `is_over`, ``end`` is how far it came. Raises `NotAHeapError` where the chain is none.
     """
-    found = Chunks(first, end)
+    most_kept = (end - first) // _SMALLEST_KEPT_BYTES + 1
+    found = Chunks(first, end, MappedWords(most_kept), MappedWords(most_kept))
     largest_batch_bytes = max(_SMALLEST_BATCH_BYTES, min(BATCH_BYTES, (end - first) // _BATCHES))
     batch_bytes = _SMALLEST_BATCH_BYTES
     # A chunk says of the one before whether it is in use: the last of a batch waits for the next.
@@ -101,7 +104,7 @@ def walk_chunks(
     found.end = at
     if found.is_whole and waiting >= _SMALLEST_BYTES:
         top_bytes = waiting & _SIZE
-        _add_free(found, [(at - top_bytes, top_bytes)])
+        _add_free(found, [at - top_bytes], [top_bytes])
     # With a fence, which nobody can have.
     found.live_bytes = found.end - first - found.free_bytes
     return found
@@ -142,12 +145,11 @@ def _add(found: Chunks, at: int, words: list[int], sizes: list[int]) -> None:
     if sum(in_use) < known:
         free = list(map(not_, in_use))
         starts = compress(accumulate(sizes, initial=at), free)
-        _add_free(found, zip(starts, compress(sizes, free), strict=True))
+        _add_free(found, list(starts), list(compress(sizes, free)))
 
 
-def _add_free(found: Chunks, free: Iterable[tuple[int, int]]) -> None:
-    for start, size_bytes in free:
-        found.free_bytes += size_bytes
-        if size_bytes > _SMALLEST_RUN_BYTES:
-            found.free_starts.append(start)
-            found.free_ends.append(start + size_bytes)
+def _add_free(found: Chunks, starts: list[int], sizes: list[int]) -> None:
+    found.free_bytes += sum(sizes)
+    kept = list(map(_SMALLEST_KEPT_BYTES.__le__, sizes))
+    found.free_starts.extend(compress(starts, kept))
+    found.free_sizes.extend(compress(sizes, kept))

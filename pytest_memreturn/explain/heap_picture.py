@@ -13,7 +13,6 @@ from pytest_memreturn.explain.arenas import ARENA_BYTES
 from pytest_memreturn.probes.residency import PAGE_BYTES, resident_pages
 
 if TYPE_CHECKING:
-    from pytest_memreturn._explanation import RegionKind
     from pytest_memreturn.explain.arenas import Arena
     from pytest_memreturn.explain.heap_walk import HeapWalk, WalkedHeap
 
@@ -42,8 +41,9 @@ def picture_of(walk: HeapWalk | None, arenas: Sequence[Arena]) -> HeapPicture:
             yield one
 
     for one in walk.heaps:
-        least_bytes = int((one.chunks.end - one.heap.start) * _SMALLEST_SHARE)
-        regions += few(joined(seen(_stretches(one)), max(1, least_bytes)), _MOST_REGIONS)
+        least_bytes = max(1, int((one.chunks.end - one.heap.start) * _SMALLEST_SHARE))
+        stretches = seen(_stretches(one, least_bytes))
+        regions += few(joined(stretches, least_bytes), _MOST_REGIONS)
     return HeapPicture(
         proven=walk.proven,
         partial=walk.partial,
@@ -69,28 +69,48 @@ def _live_sizes(walk: HeapWalk) -> tuple[SizeClass, ...]:
     return tuple(SizeClass(up_to, counts[up_to], sizes[up_to]) for up_to in sorted(counts))
 
 
-def _stretches(walked: WalkedHeap) -> Iterator[Region]:
-    """One after the other: what is live, and what is free, as it is resident or not."""
+def _stretches(walked: WalkedHeap, least_bytes: int) -> Iterator[Region]:
+    """One after the other: what is live, and what is free, as it is resident or not.
+
+    Neighbours without a whole free page between them are joined up to `least_bytes`.
+    """
     heap, chunks = walked.heap, walked.chunks
-
-    def stretch(kind: RegionKind, start: int, end: int) -> Iterator[Region]:
-        if end > start:
-            yield Region(heap.name, kind, start, end - start, end - start if kind == "live" else 0)
-
     base = heap.start // PAGE_BYTES * PAGE_BYTES
     pages = resident_pages(base, chunks.end // PAGE_BYTES * PAGE_BYTES)
-    at = heap.start
-    for start, end in zip(chunks.free_starts, chunks.free_ends, strict=True):
-        yield from stretch("live", at, start)
-        at = start
-        # Only whole pages go back: the first and the last one may hold somebody else's bytes.
-        first, last = -(-(start - base) // PAGE_BYTES), (end - base) // PAGE_BYTES
-        if pages is not None:
-            for hole in _HOLES.finditer(pages, first, last):
-                begins, ends = base + hole.start() * PAGE_BYTES, base + hole.end() * PAGE_BYTES
-                yield from stretch("free", at, begins)
-                yield from stretch("returned", begins, ends)
-                at = ends
-        yield from stretch("free", at, end)
-        at = end
-    yield from stretch("live", at, chunks.end)
+    # From here on nothing has been given yet: up to `at` so much was live, and so much free.
+    begin = at = heap.start
+    live_bytes = 0
+    for start, size_bytes in zip(chunks.free_starts, chunks.free_sizes, strict=True):
+        live_bytes += start - at
+        at = start + size_bytes
+        if size_bytes < PAGE_BYTES:
+            if at - begin >= least_bytes:
+                yield _mixed(heap.name, begin, at, live_bytes)
+                begin, live_bytes = at, 0
+            continue
+        if start > begin:
+            yield _mixed(heap.name, begin, start, live_bytes)
+        yield from _free(heap.name, start, at, base, pages)
+        begin, live_bytes = at, 0
+    if chunks.end > begin:
+        yield _mixed(heap.name, begin, chunks.end, live_bytes + chunks.end - at)
+
+
+def _mixed(heap: str, start: int, end: int, live_bytes: int) -> Region:
+    """A stretch in which live and free lie close together, called what most of it is."""
+    is_live = live_bytes * 2 >= end - start
+    return Region(heap, "live" if is_live else "free", start, end - start, live_bytes)
+
+
+def _free(heap: str, start: int, end: int, base: int, pages: bytearray | None) -> Iterator[Region]:
+    """A free stretch by whether it is resident; only whole pages ever go back."""
+    at = start
+    first, last = -(-(start - base) // PAGE_BYTES), (end - base) // PAGE_BYTES
+    for hole in _HOLES.finditer(pages, first, last) if pages is not None else ():
+        begins, ends = base + hole.start() * PAGE_BYTES, base + hole.end() * PAGE_BYTES
+        if begins > at:
+            yield Region(heap, "free", at, begins - at, 0)
+        yield Region(heap, "returned", begins, ends - begins, 0)
+        at = ends
+    if end > at:
+        yield Region(heap, "free", at, end - at, 0)

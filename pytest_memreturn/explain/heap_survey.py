@@ -38,7 +38,7 @@ def survey(now: Snapshot, clock: Callable[[], float] = time.perf_counter) -> Hea
     arenas = _arenas(now, is_over)
     if walk is None and not arenas:
         return HeapSurvey()
-    return HeapSurvey(picture_of(walk, arenas), Detail(_gaps(walk), arenas))
+    return HeapSurvey(picture_of(walk, arenas), Detail(_gaps(walk, is_over), arenas))
 
 
 def pins(
@@ -51,9 +51,9 @@ def pins(
     return find_pins(detail.gaps, detail.arenas, causes, _time_limit(clock))
 
 
-def _gaps(walk: HeapWalk | None) -> tuple[Gap, ...]:
+def _gaps(walk: HeapWalk | None, is_over: Callable[[], bool]) -> tuple[Gap, ...]:
     try:
-        return () if walk is None else tuple(gaps_of(walk))
+        return () if walk is None else tuple(gaps_of(walk, is_over))
     except OSError:
         return ()
 

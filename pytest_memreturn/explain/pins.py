@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._explanation import Pin
@@ -24,8 +25,8 @@ _MOST_PINS = 10
 
 NATIVE = "native block"
 
-# Behind more stretches than these lies less than a page each, or nobody would look at them all.
-_MOST_GAPS = 1024
+# A block on every page of 80 MiB; what is beyond that is more of the same.
+_MOST_GAPS = 20_000
 # Of a stretch of live blocks so many are looked at, from the lowest on, for the largest.
 _BLOCKS_LOOKED_AT = 16
 _HEADER_BYTES = 16
@@ -47,15 +48,17 @@ class Gap:
     block_end: int
 
 
-def gaps_of(walk: HeapWalk) -> list[Gap]:
+def gaps_of(walk: HeapWalk, is_over: Callable[[], bool] = lambda: False) -> list[Gap]:
     """What stands above the largest free stretches that are resident, by address.
 
-    Raises `OSError` where memory cannot be read.
+    As far as there is time, until `is_over`. Raises `OSError` where memory cannot be read.
     """
     found = heapq.nlargest(_MOST_GAPS, _all_gaps(walk), key=lambda one: one[2] - one[1])
     gaps = []
     with OwnMemory(_HEADER_BYTES) as memory:
         for heap, free_start, start, end in found:
+            if is_over():
+                break
             free_bytes = resident_bytes(free_start, start - free_start)
             block = max(_blocks(memory, start, end), key=lambda one: one[1] - one[0], default=None)
             if block is not None and free_bytes:
@@ -66,11 +69,13 @@ def gaps_of(walk: HeapWalk) -> list[Gap]:
 def _all_gaps(walk: HeapWalk) -> Iterator[tuple[str, int, int, int]]:
     """Heap, start of what is free, start and end of what is live above it."""
     for one in walk.heaps:
-        starts, ends = one.chunks.free_starts, one.chunks.free_ends
-        for number, (free_start, free_end) in enumerate(zip(starts, ends, strict=True), 1):
-            live_end = starts[number] if number < len(starts) else one.chunks.end
-            if live_end > free_end:
-                yield one.heap.name, free_start, free_end, live_end
+        starts, sizes = one.chunks.free_starts, one.chunks.free_sizes
+        if not starts:
+            continue
+        next_starts = chain(islice(starts, 1, None), [one.chunks.end])
+        for start, size_bytes, next_start in zip(starts, sizes, next_starts, strict=True):
+            if next_start > start + size_bytes:
+                yield one.heap.name, start, start + size_bytes, next_start
 
 
 def _blocks(memory: OwnMemory, start: int, end: int) -> Iterator[tuple[int, int]]:

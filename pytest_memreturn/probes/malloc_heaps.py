@@ -34,15 +34,6 @@ class MallocHeap:
     end: int
     first_chunks: tuple[int, ...]
 
-    @property
-    def is_main(self) -> bool:
-        """Whether it is the heap that grows by brk(2)."""
-        return self.name == MAIN
-
-    def end_now(self) -> int:
-        """Where it ends by now."""
-        return program_break() if self.is_main else _thread_heap(self.name, self.start).end
-
 
 MAIN = "main heap"
 
@@ -60,7 +51,7 @@ def malloc_heaps() -> tuple[MallocHeap, ...]:
                 candidates.append(start)
     heaps = []
     if main:
-        heaps.append(MallocHeap(MAIN, main, program_break(), (main,)))
+        heaps.append(MallocHeap(MAIN, main, _program_break(), (main,)))
     for number, start in enumerate(sorted(thread_heaps(candidates)), 1):
         heaps.append(_thread_heap(f"thread heap {number}", start))
     return tuple(heaps)
@@ -81,7 +72,7 @@ def _thread_heap(name: str, start: int) -> MallocHeap:
     return MallocHeap(name, start, start + used_bytes, tuple(range(first, last, _ALIGNMENT)))
 
 
-def program_break() -> int:
+def _program_break() -> int:
     """Where the main heap ends."""
     return int(_sbrk()(0) or 0)
 

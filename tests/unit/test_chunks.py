@@ -68,9 +68,8 @@ def test_live_and_free_are_told_apart() -> None:
         assert found.live_bytes == 48 + 64 + 64 + 32
         top = start + size - PAGE
         large = start + 48 + 5008 + 64 + 64
-        # No whole page fits into the top: it is as large as one.
-        assert list(found.free_starts) == [start + 48, large]
-        assert list(found.free_ends) == [start + 48 + 5008, large + 8992]
+        assert list(found.free_starts) == [start + 48, large, top]
+        assert list(found.free_sizes) == [5008, 8992, PAGE]
         assert (found.start, found.end, found.is_whole) == (start, top + PAGE, True)
 
 
@@ -79,6 +78,7 @@ def test_a_chain_goes_on_from_batch_to_batch() -> None:
     blocks = [(64, number % 3 != 0) for number in range(40_000)]
     blocks[20_000] = (3 * BATCH_BYTES, True)
     blocks[20_002] = (2 * BATCH_BYTES, False)
+    # The other free ones are too small to be kept.
     words, size = chain([*blocks, (8192, False)])
     with image(words, size) as start:
         found = walk(start, start + size)
@@ -86,7 +86,7 @@ def test_a_chain_goes_on_from_batch_to_batch() -> None:
         live = [size for size, is_live in blocks if is_live]
         assert found.live_bytes == sum(live)
         assert found.live_sizes.total() == len(live)
-        assert found.free_starts[0] == start + sum(size for size, _ in blocks[:20_002])
+        assert next(iter(found.free_starts)) == start + sum(size for size, _ in blocks[:20_002])
 
 
 def test_flags_are_no_part_of_a_size() -> None:

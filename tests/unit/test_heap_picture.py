@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
-from array import array
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,6 +17,7 @@ from pytest_memreturn.explain.chunks import Chunks
 from pytest_memreturn.explain.heap_picture import picture_of
 from pytest_memreturn.explain.heap_walk import HeapWalk, WalkedHeap
 from pytest_memreturn.probes.malloc_heaps import MAIN, MallocHeap
+from pytest_memreturn.probes.mapped_words import MappedWords
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it asks which pages are resident")
 
@@ -37,14 +37,17 @@ def memory() -> Iterator[tuple[mmap.mmap, int]]:
 
 def walk_of(start: int, end: int, free: list[tuple[int, int]], free_bytes: int) -> HeapWalk:
     """A walk through one heap that has these free chunks, and smaller ones besides."""
+    starts, sizes = MappedWords(len(free)), MappedWords(len(free))
+    starts.extend(begin for begin, _ in free)
+    sizes.extend(stop - begin for begin, stop in free)
     found = Chunks(
         start,
         end,
+        starts,
+        sizes,
         live_bytes=end - start - free_bytes,
         free_bytes=free_bytes,
         live_sizes=Counter({32: 3, 48: 2, 64: 1, 5008: 1}),
-        free_starts=array("Q", [one for one, _ in free]),
-        free_ends=array("Q", [one for _, one in free]),
     )
     heap = WalkedHeap(MallocHeap(MAIN, start, end, (start,)), found)
     return HeapWalk((heap,), heap.live_bytes, proven=True, partial=False, reason=None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +13,7 @@ from pytest_memreturn.explain import heap_walk
 from pytest_memreturn.explain.chunks import Chunks, NotAHeapError
 from pytest_memreturn.explain.heap_walk import HeapWalk, walk_heaps
 from pytest_memreturn.probes.malloc_heaps import MAIN, MallocHeap
+from pytest_memreturn.probes.mapped_words import MappedWords
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="it reads procfs")
 glibc_only = pytest.mark.skipif(
@@ -40,17 +40,20 @@ class Scene:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.told: list[Arenas | None] = [Arenas(live_bytes=40 * MIB)]
-        self.heaps: Callable[[], tuple[MallocHeap, ...]] = lambda: (HEAP,)
+        self.unreadable: OSError | None = None
         # What stands where a chunk may begin: no chain, or where one ends.
         self.chains: dict[int, list[Chunks]] = {}
-        self.ends_now = HEAP.end
         monkeypatch.setattr(Glibc, "read_arenas", lambda _: self._tell())
-        monkeypatch.setattr(heap_walk, "malloc_heaps", lambda: self.heaps())
+        monkeypatch.setattr(heap_walk, "malloc_heaps", self._malloc_heaps)
         monkeypatch.setattr(heap_walk, "walk_chunks", self._walk_chunks)
-        monkeypatch.setattr(MallocHeap, "end_now", lambda _: self.ends_now)
 
     def _tell(self) -> Arenas | None:
         return self.told.pop(0) if len(self.told) > 1 else self.told[0]
+
+    def _malloc_heaps(self) -> tuple[MallocHeap, ...]:
+        if self.unreadable is not None:
+            raise self.unreadable
+        return (HEAP,)
 
     def _walk_chunks(self, _memory: object, first: int, *_: object) -> Chunks:
         chains = self.chains.get(first)
@@ -73,7 +76,8 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 def chunks(live_bytes: int, *, end: int = HEAP.end, is_whole: bool = True) -> Chunks:
     """A chain from the second place where one may begin."""
-    return Chunks(48, end, live_bytes=live_bytes - 48, is_whole=is_whole)
+    none = MappedWords(0)
+    return Chunks(48, end, none, none, live_bytes=live_bytes - 48, is_whole=is_whole)
 
 
 def test_the_first_chunk_is_where_a_chain_leads_to_the_end(scene: Scene) -> None:
@@ -84,10 +88,11 @@ def test_the_first_chunk_is_where_a_chain_leads_to_the_end(scene: Scene) -> None
 
 
 def test_a_heap_may_have_grown_meanwhile(scene: Scene) -> None:
-    """Its end now is as good as the one before."""
+    """By whole pages, and not by much."""
     scene.chains = {48: [chunks(40 * MIB, end=HEAP.end + 4096)]}
-    scene.ends_now = HEAP.end + 4096
     assert scene.walk().proven
+    scene.chains = {48: [chunks(40 * MIB, end=HEAP.end + 5 * MIB)]}
+    assert not scene.walk().proven
 
 
 def test_a_chain_that_broke_is_walked_again(scene: Scene) -> None:
@@ -140,11 +145,7 @@ def test_a_walk_that_ran_out_of_time_is_partial(scene: Scene) -> None:
 
 def test_where_memory_cannot_be_read_nothing_is_proven(scene: Scene) -> None:
     """The reason is the kernel's."""
-
-    def refuse() -> tuple[MallocHeap, ...]:
-        raise PermissionError(13, "Permission denied")
-
-    scene.heaps = refuse
+    scene.unreadable = PermissionError(13, "Permission denied")
     found = scene.walk()
     assert (found.proven, found.heaps) == (False, ())
     assert found.reason == "its memory cannot be read: Permission denied"
