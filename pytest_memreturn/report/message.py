@@ -164,7 +164,7 @@ def _holders(record: Record, found: Explanation, verbosity: int) -> Iterator[tup
         yield "survivors", _joined(_survivor(one) for one in survivors)
     if found.pins:
         yield from _pins(found, verbosity)
-    elif survivors and "pinned-python" in causes:
+    elif survivors and "pinned-python" in causes and "live-python" not in causes:
         yield "pinned by", _joined(_survivor(one) for one in survivors)
     for one in found.held_by_pytest:
         if matters(record, one.bytes):

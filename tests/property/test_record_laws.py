@@ -11,9 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_memreturn import _xdist
-from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Holding, SurvivorType
+from pytest_memreturn._explanation import (
+    AllocatorGrowth,
+    Explanation,
+    HeapPicture,
+    Holding,
+    Line,
+    Pin,
+    PooledArenas,
+    Region,
+    RegionKind,
+    Remedy,
+    SizeClass,
+    SurvivorType,
+)
 from pytest_memreturn._outside import ChildProcess, Segment, SegmentKind
 from pytest_memreturn._record import RUNGS, Exclusion, Record, Window
+from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import PeakQuality
 from pytest_memreturn._verdict import Outcome
 from pytest_memreturn.report.json_report import json_report
@@ -25,6 +39,8 @@ T = TypeVar("T")
 
 BYTES = st.integers(0, 2**45)
 GROWTHS = st.integers(-(2**45), 2**45)
+COUNTS = st.integers(0, 10**9)
+HEAPS = st.sampled_from(["main heap", "thread heap 1", "thread heap 22"])
 # A surrogate alone is no text that a file or another process could take.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 NAMES = st.one_of(
@@ -101,6 +117,31 @@ def explanations(names: st.SearchStrategy[str]) -> st.SearchStrategy[Explanation
                 maybe(st.integers(-9, 9)),
             )
         ),
+        heap=maybe(heaps()),
+        pins=few(st.builds(Pin, names, COUNTS, BYTES, HEAPS, BYTES, BYTES, maybe(names))),
+        one_time=st.sampled_from([None, False, True]),
+        lines=few(st.builds(Line, names, COUNTS, GROWTHS, maybe(names), st.booleans())),
+        remedies=few(st.builds(Remedy, names, names, maybe(GROWTHS), maybe(GROWTHS), maybe(names))),
+        timeline=few(st.tuples(st.floats(0, 1e6), BYTES)),
+        incomplete=few(names),
+    )
+
+
+def heaps() -> st.SearchStrategy[HeapPicture]:
+    """Any picture of heaps."""
+    return st.builds(
+        HeapPicture,
+        proven=st.booleans(),
+        partial=st.booleans(),
+        reason=maybe(st.sampled_from(["there was no time to look at all of it"])),
+        regions=few(
+            st.builds(Region, HEAPS, st.sampled_from(get_args(RegionKind)), BYTES, BYTES, BYTES)
+        ),
+        live_bytes=BYTES,
+        free_bytes=BYTES,
+        returned_bytes=BYTES,
+        live_sizes=few(st.builds(SizeClass, BYTES, COUNTS, BYTES)),
+        arenas=maybe(st.builds(PooledArenas, st.just(MIB), few(st.integers(0, MIB)))),
     )
 
 

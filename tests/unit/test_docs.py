@@ -47,6 +47,13 @@ SECTIONS = {
     "`segments[]`": "segment",
     "`held_by_pytest[]`": "holding",
     "`allocators[]`": "allocator",
+    "`heap`": "heap",
+    "`heap.regions[]`": "region",
+    "`heap.live_sizes[]`": "size_class",
+    "`heap.arenas`": "arenas",
+    "`pins[]`": "pin",
+    "`lines[]`": "line",
+    "`remedies[]`": "remedy",
 }
 
 

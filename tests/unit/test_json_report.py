@@ -11,7 +11,19 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Holding, SurvivorType
+from pytest_memreturn._explanation import (
+    AllocatorGrowth,
+    Explanation,
+    HeapPicture,
+    Holding,
+    Line,
+    Pin,
+    PooledArenas,
+    Region,
+    Remedy,
+    SizeClass,
+    SurvivorType,
+)
 from pytest_memreturn._outside import ChildProcess, Segment
 from pytest_memreturn._record import Exclusion, Record
 from pytest_memreturn.probes.environment import environment
@@ -56,6 +68,23 @@ RETAINED = Record(
         held_by_pytest=(Holding("log records", 5, 6),),
         unwritten_huge_page_bytes=2,
         allocators=(AllocatorGrowth("malloc", -1, 2, 3), AllocatorGrowth("arrow", 1, None, None)),
+        heap=HeapPicture(
+            proven=True,
+            partial=True,
+            reason="no time",
+            regions=(Region("main heap", "live", 4096, 10, 9), Region("heap", "returned", 1, 2, 0)),
+            live_bytes=9,
+            free_bytes=1,
+            returned_bytes=2,
+            live_sizes=(SizeClass(32, 1, 32), SizeClass(64, 2, 96)),
+            arenas=PooledArenas(1024, (5, 0)),
+        ),
+        pins=(Pin("dict", 1, 2, "main heap", 3, 4, "app.CACHE"), Pin("x", 1, 2, "a", 3, 4)),
+        one_time=True,
+        lines=(Line("app.py", 7, 8, "x = 1"), Line("app.c", 7, -8, native=True)),
+        remedies=(Remedy("trim", "call it", 1, 2), Remedy("jemalloc", "load it", None, None, "no")),
+        timeline=((0.0, 5), (0.5, 6)),
+        incomplete=("not found again",),
     ),
 )
 RETURNED = Record(

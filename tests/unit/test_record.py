@@ -14,7 +14,19 @@ from pytest_memreturn._errors import (
     ReadingUnavailableError,
     UnjudgedWarning,
 )
-from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Holding, SurvivorType
+from pytest_memreturn._explanation import (
+    AllocatorGrowth,
+    Explanation,
+    HeapPicture,
+    Holding,
+    Line,
+    Pin,
+    PooledArenas,
+    Region,
+    Remedy,
+    SizeClass,
+    SurvivorType,
+)
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
 from pytest_memreturn._outside import ChildProcess, Segment
 from pytest_memreturn._record import Exclusion, Record
@@ -55,6 +67,23 @@ FULL = Record(
         held_by_pytest=(Holding("log records", 2, 300),),
         unwritten_huge_page_bytes=11,
         allocators=(AllocatorGrowth("malloc", 4, None, 1), AllocatorGrowth("pool", 4, 5, None)),
+        heap=HeapPicture(
+            proven=True,
+            partial=True,
+            reason="no time",
+            regions=(Region("main heap", "live", 4096, 10, 9), Region("heap", "returned", 1, 2, 0)),
+            live_bytes=9,
+            free_bytes=1,
+            returned_bytes=2,
+            live_sizes=(SizeClass(32, 1, 32), SizeClass(64, 2, 96)),
+            arenas=PooledArenas(1024, (5, 0)),
+        ),
+        pins=(Pin("dict", 1, 2, "main heap", 3, 4, "app.CACHE"), Pin("x", 1, 2, "a", 3, 4)),
+        one_time=True,
+        lines=(Line("app.py", 7, 8, "x = 1"), Line("app.c", 7, -8, native=True)),
+        remedies=(Remedy("trim", "call it", 1, 2), Remedy("jemalloc", "load it", None, None, "no")),
+        timeline=((0.0, 5), (0.5, 6)),
+        incomplete=("not found again",),
     ),
 )
 BARE = Record("tests/test_x.py::test_y", "unjudged", "trim", reason="cannot read")
@@ -112,6 +141,72 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
             {"name": "malloc", "live_bytes": 4, "held_bytes": None, "arenas": 1},
             {"name": "pool", "live_bytes": 4, "held_bytes": 5, "arenas": None},
         ),
+        "heap": {
+            "proven": True,
+            "partial": True,
+            "reason": "no time",
+            "regions": (
+                {
+                    "heap": "main heap",
+                    "kind": "live",
+                    "address": 4096,
+                    "bytes": 10,
+                    "live_bytes": 9,
+                },
+                {"heap": "heap", "kind": "returned", "address": 1, "bytes": 2, "live_bytes": 0},
+            ),
+            "live_bytes": 9,
+            "free_bytes": 1,
+            "returned_bytes": 2,
+            "live_sizes": (
+                {"up_to_bytes": 32, "count": 1, "bytes": 32},
+                {"up_to_bytes": 64, "count": 2, "bytes": 96},
+            ),
+            "arenas": {"arena_bytes": 1024, "live_bytes": (5, 0)},
+        },
+        "pins": (
+            {
+                "what": "dict",
+                "count": 1,
+                "bytes": 2,
+                "heap": "main heap",
+                "address": 3,
+                "pinned_bytes": 4,
+                "chain": "app.CACHE",
+            },
+            {
+                "what": "x",
+                "count": 1,
+                "bytes": 2,
+                "heap": "a",
+                "address": 3,
+                "pinned_bytes": 4,
+                "chain": None,
+            },
+        ),
+        "one_time": True,
+        "lines": (
+            {"file": "app.py", "line": 7, "bytes": 8, "source": "x = 1", "native": False},
+            {"file": "app.c", "line": 7, "bytes": -8, "source": None, "native": True},
+        ),
+        "remedies": (
+            {
+                "name": "trim",
+                "how": "call it",
+                "retained_bytes": 1,
+                "returns_bytes": 2,
+                "reason": None,
+            },
+            {
+                "name": "jemalloc",
+                "how": "load it",
+                "retained_bytes": None,
+                "returns_bytes": None,
+                "reason": "no",
+            },
+        ),
+        "timeline": ((0.0, 5), (0.5, 6)),
+        "incomplete": ("not found again",),
     }
 
 
@@ -131,7 +226,13 @@ def test_keys_of_a_newer_report_are_passed_over() -> None:
     """A report may gain keys on every level, and an older reader still reads it."""
     data = json.loads(json.dumps(FULL.to_dict()))
     data["colour"] = "red"
-    data["explanation"]["heap"] = {"regions": []}
+    data["explanation"]["prediction"] = {"regions": []}
+    data["explanation"]["heap"]["corrupt"] = []
+    data["explanation"]["heap"]["regions"][0]["owner"] = "libx"
+    data["explanation"]["heap"]["arenas"]["numbers"] = [1]
+    data["explanation"]["pins"][0]["since"] = 5
+    data["explanation"]["lines"][0]["function"] = "f"
+    data["explanation"]["remedies"][0]["seconds"] = 5
     data["explanation"]["survivors"][0]["address"] = 1
     data["explanation"]["children"][0]["state"] = "zombie"
     data["explanation"]["segments"][0]["created"] = 5
