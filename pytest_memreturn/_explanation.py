@@ -14,26 +14,29 @@ RegionKind: TypeAlias = Literal["live", "free", "returned"]
 
 @dataclass(frozen=True, slots=True)
 class SurvivorType:
-    """Objects of one type that a window left behind; `chain` says what keeps them alive.
+    """Objects of one type that a window left behind; `chain` says what keeps the largest alive.
 
-    It is that of the largest one, in words; ``None`` where nobody looked, or found one.
+    ``None`` where nobody looked, or found one. `is_native`: of a type that an extension made, so
+    that one may own memory of which Python knows nothing.
     """
 
     type: str
     count: int
     bytes: int
     chain: str | None = None
+    is_native: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Survivors:
     """Python objects a window left behind: by type, and their bytes that malloc holds.
 
-    `in_malloc_bytes` is ``None`` where nobody has looked.
+    `in_malloc_bytes` is ``None`` where nobody has looked. `is_whole`: there was time for all.
     """
 
     types: tuple[SurvivorType, ...] = ()
     in_malloc_bytes: int | None = None
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

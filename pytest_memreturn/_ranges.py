@@ -80,6 +80,13 @@ class AddressSet:
     def __bool__(self) -> bool:
         return bool(self._edges)
 
+    def blocks(self, bits: int) -> set[int]:
+        """The blocks of so many bits that lie in them in part, by address without these bits."""
+        found: set[int] = set()
+        for start, end in zip(self._edges[::2], self._edges[1::2], strict=True):
+            found.update(range(start >> bits, ((end - 1) >> bits) + 1))
+        return found
+
     def holds(self, address: int, size_bytes: int) -> bool:
         """Whether a block lies in one of them, by its first byte or by its middle.
 

@@ -9,10 +9,15 @@ from pytest_memreturn._instruments import Examiner, HeapSurvey
 from pytest_memreturn.explain import heap_survey, survivors
 from pytest_memreturn.explain.huge_pages import filled_up_bytes, unwritten_huge_page_bytes
 from pytest_memreturn.explain.test_runner import held_by_pytest
+from pytest_memreturn.explain.time_limit import time_limit
 
 if TYPE_CHECKING:
     from pytest_memreturn._explanation import Holding, Pin, Survivors
     from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
+
+
+# With those for heaps and pins an explanation takes ten seconds at the most.
+_MOST_SECONDS_FOR_SURVIVORS = 4.5
 
 
 class ProcessExaminer(Examiner):
@@ -20,7 +25,7 @@ class ProcessExaminer(Examiner):
 
     def survivors(self, before: Snapshot, after: Snapshot) -> Survivors:
         """The objects that came between two snapshots and are still there."""
-        return survivors.find_survivors(before, after)
+        return survivors.find_survivors(before, after, time_limit(_MOST_SECONDS_FOR_SURVIVORS))
 
     def newborn(self, allocators: Sequence[AllocatorStatistics]) -> Survivors:
         """The objects that no full collection has seen yet."""

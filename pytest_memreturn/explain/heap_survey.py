@@ -11,6 +11,7 @@ from pytest_memreturn.explain.arenas import Arena, find_arenas
 from pytest_memreturn.explain.heap_picture import picture_of
 from pytest_memreturn.explain.heap_walk import walk_heaps
 from pytest_memreturn.explain.pins import Gap, find_pins, gaps_of
+from pytest_memreturn.explain.time_limit import time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # Some 7 million blocks, or 10 GB of them, and the arenas of 20 million small objects.
 _MOST_SECONDS = 3.0
+# Some 2 million objects, each of which may own the blocks.
+_MOST_SECONDS_FOR_PINS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Detail:
 
 def survey(now: Snapshot, clock: Callable[[], float] = time.perf_counter) -> HeapSurvey:
     """Walk malloc's heaps and look at pymalloc's arenas; what cannot be looked at is left out."""
-    is_over = _time_limit(clock)
+    is_over = time_limit(_MOST_SECONDS, clock)
     walk = walk_heaps(is_over)
     arenas = _arenas(now, is_over)
     if walk is None and not arenas:
@@ -48,7 +51,8 @@ def pins(
     detail = survey.detail
     if not isinstance(detail, Detail):
         return ()
-    return find_pins(detail.gaps, detail.arenas, causes, _time_limit(clock))
+    is_over = time_limit(_MOST_SECONDS_FOR_PINS, clock)
+    return find_pins(detail.gaps, detail.arenas, causes, is_over)
 
 
 def _gaps(walk: HeapWalk | None, is_over: Callable[[], bool]) -> tuple[Gap, ...]:
@@ -56,11 +60,6 @@ def _gaps(walk: HeapWalk | None, is_over: Callable[[], bool]) -> tuple[Gap, ...]
         return () if walk is None else tuple(gaps_of(walk, is_over))
     except OSError:
         return ()
-
-
-def _time_limit(clock: Callable[[], float]) -> Callable[[], bool]:
-    end = clock() + _MOST_SECONDS
-    return lambda: clock() > end
 
 
 def _arenas(now: Snapshot, is_over: Callable[[], bool]) -> tuple[Arena, ...]:

@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
-import gc
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pytest_memreturn._ranges import AddressSet
 from pytest_memreturn._snapshot import MappedRange
 from pytest_memreturn.explain.arenas import POOL_BYTES
-from pytest_memreturn.explain.survivors import _buffer_in, _Kinds, _reachable_objects, _size_of
+from pytest_memreturn.explain.buffers import buffer_in
+from pytest_memreturn.explain.census import BLOCK_BITS, Census
+from pytest_memreturn.explain.of_one_type import OfOneType
 
-_ASKED_EVERY = 4096
-
-
-@dataclass(slots=True)
-class OwnedType:
-    """Objects of one type: how many, their bytes, and the largest of them."""
-
-    count: int = 0
-    bytes: int = 0
-    largest_bytes: int = -1
-    largest: Any = None
-
-    def add(self, one: object, size_bytes: int) -> None:
-        """Count an object."""
-        self.count += 1
-        self.bytes += size_bytes
-        if size_bytes > self.largest_bytes:
-            self.largest_bytes, self.largest = size_bytes, one
+# What is smaller has its items, if any, in a pool or in a block too small to pin anything.
+_LARGEST_POOLED_BYTES = 512
 
 
 @dataclass(slots=True)
 class Owned:
     """What was found: by number of a block its owner and that one's type; by type what is in pools.
 
-    Holds objects of the program: let go of it soon.
+    Holds objects of the program: let go of it soon. `own`: the ids of what is this package's.
     """
 
     of_block: dict[int, tuple[object, str]] = field(default_factory=dict)
-    in_pools: dict[str, OwnedType] = field(default_factory=lambda: defaultdict(OwnedType))
+    in_pools: dict[str, OfOneType] = field(default_factory=lambda: defaultdict(OfOneType))
     is_whole: bool = True
+    own: set[int] = field(default_factory=set)
 
 
 def find_owners(
@@ -56,25 +41,21 @@ def find_owners(
     A pool is given by its address. Stops, not whole, once `is_over`.
     """
     found = Owned()
-    kinds = _Kinds()
     starts = [start for start, _ in blocks]
     in_blocks = AddressSet(MappedRange(start, end, "heap", end - start) for start, end in blocks)
     wanted_pools = frozenset(pools)
-    pool_mask = -POOL_BYTES
-    for number, (one, kind) in enumerate(_reachable_objects(gc.get_objects(), kinds)):
-        if number % _ASKED_EVERY == 0 and is_over():
-            found.is_whole = False
-            break
+    looked_at = {*in_blocks.blocks(BLOCK_BITS), *(pool >> BLOCK_BITS for pool in wanted_pools)}
+    census = Census(is_over, ours=[blocks, pools, starts, wanted_pools])
+    for one, kind, size_bytes in census.candidates(looked_at, _LARGEST_POOLED_BYTES):
         address = id(one)
-        if wanted_pools and address & pool_mask in wanted_pools:
-            found.in_pools[kind.name].add(one, _size_of(one))
+        if address & -POOL_BYTES in wanted_pools:
+            found.in_pools[kind.name].add(one, size_bytes)
         if not starts:
             continue
         at = address if in_blocks.holds(address, 0) else 0
-        if not at:
-            size_bytes = _size_of(one)
-            if size_bytes > kind.fixed_bytes:
-                at = _buffer_in(in_blocks, one, kind, size_bytes)
+        if not at and size_bytes > kind.fixed_bytes:
+            at = buffer_in(in_blocks, one, kind, size_bytes)
         if at:
             found.of_block.setdefault(bisect_right(starts, at) - 1, (one, kind.name))
+    found.is_whole, found.own = census.is_whole, census.own
     return found

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from dataclasses import dataclass, replace
+from itertools import chain as chained
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._explanation import Pin
 from pytest_memreturn.explain.arenas import ARENA_BYTES
-from pytest_memreturn.explain.owners import find_owners
+from pytest_memreturn.explain.chains import ChainFinder
+from pytest_memreturn.explain.owners import Owned, find_owners
 from pytest_memreturn.probes.own_memory import OwnMemory
 from pytest_memreturn.probes.residency import resident_bytes
 
 if TYPE_CHECKING:
     from pytest_memreturn.explain.arenas import Arena
     from pytest_memreturn.explain.heap_walk import HeapWalk
-    from pytest_memreturn.explain.owners import Owned
 
 # The causes for which live blocks in malloc's heaps are to be named.
 _MALLOC_CAUSES = frozenset({"held-by-malloc", "pinned-malloc"})
@@ -72,7 +73,7 @@ def _all_gaps(walk: HeapWalk) -> Iterator[tuple[str, int, int, int]]:
         starts, sizes = one.chunks.free_starts, one.chunks.free_sizes
         if not starts:
             continue
-        next_starts = chain(islice(starts, 1, None), [one.chunks.end])
+        next_starts = chained(islice(starts, 1, None), [one.chunks.end])
         for start, size_bytes, next_start in zip(starts, sizes, next_starts, strict=True):
             if next_start > start + size_bytes:
                 yield one.heap.name, start, start + size_bytes, next_start
@@ -105,22 +106,31 @@ def find_pins(
     pools = {pool for arena in sparse for pool in arena.pools}
     owned = find_owners([(one.block_start, one.block_end) for one in gaps], pools, is_over)
     pins = [*_in_heaps(gaps, owned), *_in_arenas(sparse, owned)]
-    return tuple(sorted(pins, key=lambda pin: -pin.pinned_bytes)[:_MOST_PINS])
+    pins = heapq.nlargest(_MOST_PINS, pins, key=lambda one: one[0].pinned_bytes)
+    followed = [(number, owner) for number, (_, owner) in enumerate(pins) if owner is not None]
+    numbers, owners = [number for number, _ in followed], [owner for _, owner in followed]
+    found = [pin for pin, _ in pins]
+    # Whatever else holds them would look like what keeps them alive.
+    own = owned.own
+    owned, pins, followed = Owned(), [], []
+    for number, chain in zip(numbers, ChainFinder(is_over).chains_to(owners, own), strict=True):
+        found[number] = replace(found[number], chain=chain)
+    return tuple(found)
 
 
 def _sparse(arenas: Sequence[Arena]) -> list[Arena]:
     return [one for one in arenas if one.live_bytes < ARENA_BYTES * _NEARLY_EMPTY]
 
 
-def _in_heaps(gaps: Sequence[Gap], owned: Owned) -> Iterator[Pin]:
-    """By type of the owner, which may be nobody known."""
+def _in_heaps(gaps: Sequence[Gap], owned: Owned) -> Iterator[tuple[Pin, object]]:
+    """By type of the owner, which may be nobody known; with the owner of the worst."""
     by_type: dict[str, list[tuple[Gap, object]]] = {}
     for number, gap in enumerate(gaps):
         owner, name = owned.of_block.get(number, (None, NATIVE))
         by_type.setdefault(name, []).append((gap, owner))
     for name, found in by_type.items():
-        worst, _ = max(found, key=lambda one: one[0].free_below_bytes)
-        yield Pin(
+        worst, owner = max(found, key=lambda one: one[0].free_below_bytes)
+        pin = Pin(
             what=name,
             count=len(found),
             bytes=sum(gap.live_bytes for gap, _ in found),
@@ -128,18 +138,22 @@ def _in_heaps(gaps: Sequence[Gap], owned: Owned) -> Iterator[Pin]:
             address=worst.block_start,
             pinned_bytes=sum(gap.free_below_bytes for gap, _ in found),
         )
+        yield pin, owner
 
 
-def _in_arenas(sparse: Sequence[Arena], owned: Owned) -> Iterator[Pin]:
+def _in_arenas(sparse: Sequence[Arena], owned: Owned) -> Iterator[tuple[Pin, object]]:
+    """By type of what lives in nearly empty arenas."""
     free_bytes = sum(ARENA_BYTES - one.live_bytes for one in sparse)
     live_bytes = sum(one.live_bytes for one in sparse)
     for name, found in owned.in_pools.items():
-        yield Pin(
+        example = found.example()
+        pin = Pin(
             what=name,
             count=found.count,
             bytes=found.bytes,
             heap="nearly empty arenas",
-            address=id(found.largest),
+            address=id(example),
             # Who shares an arena shares the blame for it.
             pinned_bytes=free_bytes * min(found.bytes, live_bytes) // max(1, live_bytes),
         )
+        yield pin, example

@@ -1,0 +1,95 @@
+"""What is asked of the types of objects, without running a line of anybody's code."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from pytest_memreturn.allocators._imported import imported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FROM_A_CLASS_STATEMENT = frozenset({"__dict__", "__weakref__", "__slots__"})
+_OWN_MODULES = "pytest_memreturn."
+
+
+class Kind:
+    """What a census asks of a type, asked once."""
+
+    __slots__ = (
+        "fixed_bytes",
+        "is_followed",
+        "is_in_one_piece",
+        "is_native",
+        "is_ours",
+        "name",
+        "numpy_base",
+        "type",
+    )
+
+    def __init__(self, found: type, numpy_array: Any | None) -> None:  # noqa: ANN401 - a type
+        mro = of_type(found, "__mro__")
+        module, name = None, of_type(found, "__qualname__")
+        with contextlib.suppress(AttributeError):  # a C extension may give none
+            module = of_type(found, "__module__")
+        # Keeps the type's address from being given to another one.
+        self.type = found
+        self.name: str = name if module == "builtins" else f"{module}.{name}"
+        self.is_ours = isinstance(module, str) and module.startswith(_OWN_MODULES)
+        self.is_followed = found is dict or found is tuple
+        # The items of bytes, tuples and numbers follow their fixed part, and so does a text; what
+        # lies behind a bytearray or a list is anybody's.
+        self.is_in_one_piece = of_type(found, "__itemsize__") > 0 or found is str
+        self.is_native = module != "builtins" and not _is_written_in_python(mro)
+        self.fixed_bytes: int = of_type(found, "__basicsize__")
+        self.numpy_base: Callable[[object], object] | None = None
+        if numpy_array is not None and any(base is numpy_array for base in mro):
+            self.numpy_base = numpy_array.base.__get__
+
+
+class Kinds:
+    """The kinds of all objects of one census: some hundred, of a million objects."""
+
+    def __init__(self) -> None:
+        # By address: a metaclass may compare and hash its classes in any way.
+        self._known: dict[int, Kind] = {}
+        self._numpy_array = imported("numpy", "ndarray")
+
+    def of(self, one: object) -> Kind:
+        """The kind of an object."""
+        return self.of_type(type(one))
+
+    def of_type(self, found: type) -> Kind:
+        """The kind of all objects of a type."""
+        kind = self._known.get(id(found))
+        if kind is None:
+            kind = self._known[id(found)] = Kind(found, self._numpy_array)
+        return kind
+
+
+def every_type() -> list[type]:
+    """Every type there is, by the way of who derives from whom."""
+    found: dict[int, type] = {id(object): object}
+    pending: list[type] = [object]
+    while pending:
+        one: type
+        for one in type.__subclasses__(pending.pop()):
+            if id(one) not in found:
+                found[id(one)] = one
+                pending.append(one)
+    return list(found.values())
+
+
+def _is_written_in_python(mro: tuple[type, ...]) -> bool:
+    """Whether a class, or one of its bases, has what only a class statement leaves in it."""
+    return any(
+        not _FROM_A_CLASS_STATEMENT.isdisjoint(of_type(base, "__dict__"))
+        for base in mro
+        if base is not object
+    )
+
+
+def of_type(found: type, name: str) -> Any:  # noqa: ANN401 - a class may name anything its module
+    """An attribute of a class as `type` has it, whatever its metaclass has in its place."""
+    return type.__dict__[name].__get__(found)

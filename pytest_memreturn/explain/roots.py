@@ -1,0 +1,99 @@
+"""Where chains of references begin: modules, classes, the stacks of threads, pytest's fixtures."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType, ModuleType
+from typing import Any, cast
+
+from pytest_memreturn.explain.frame_locals import variables
+from pytest_memreturn.explain.kinds import of_type
+from pytest_memreturn.explain.links import isinstance_of, key_in
+
+_NAMESPACE: Any = vars(ModuleType)["__dict__"]
+_OWN_MODULES = "pytest_memreturn."
+
+
+class Roots:
+    """What is alive by itself, as it is now. Holds modules and frames: let go of it soon."""
+
+    def __init__(self) -> None:
+        self._modules: dict[int, str] = {}
+        # As it is, whatever somebody puts there, and while somebody imports.
+        for name, module in list(sys.modules.items()):
+            if isinstance_of(module, ModuleType):
+                self._modules.setdefault(id(namespace_of_module(module)), str(name))
+        self._frames = list(_frames())
+
+    def holding(self, holder: object, held: object) -> tuple[str, object] | None:
+        """The root that an object is, or is the namespace of; and the first object it holds."""
+        module = self._modules.get(id(holder))
+        if module is not None:
+            return f"{module}.{key_in(cast('dict[Any, Any]', holder), held)}", held
+        if isinstance_of(holder, ModuleType):
+            # What its names refer to hangs on its namespace: this is its C code's own.
+            name = namespace_of_module(holder).get("__name__")
+            return f"C code of {name}", held
+        if isinstance_of(holder, type):
+            name = class_in_words(cast("type", holder))
+            return None if name is None else (name, holder)
+        return None
+
+    def on_stack(self, objects: Sequence[object]) -> tuple[str, object] | None:
+        """The first function that runs just now and names one of these; and which one.
+
+        pytest's own functions come last: what they hold somebody else mostly holds as well.
+        """
+        addresses = {id(one): number for number, one in enumerate(objects)}
+        for thread, frame in self._frames:
+            for name, address in variables(frame):
+                if address in addresses:
+                    function = f"{_module_of_frame(frame)}.{frame.f_code.co_qualname}()"
+                    return f"thread {thread!r}: {function} local {name!r}", objects[
+                        addresses[address]
+                    ]
+        return None
+
+
+def class_in_words(found: type) -> str | None:
+    """A class by its module and name, if it is to be found there."""
+    module, name = of_type(found, "__module__"), of_type(found, "__qualname__")
+    if not (isinstance(module, str) and isinstance(name, str)):
+        return None
+    holder: Any = sys.modules.get(module)
+    for part in name.split("."):
+        if isinstance_of(holder, ModuleType):
+            holder = namespace_of_module(holder).get(part)
+        elif isinstance_of(holder, type):
+            holder = of_type(holder, "__dict__").get(part)
+        else:
+            return None
+    return f"{module}.{name}" if holder is found else None
+
+
+def namespace_of_module(module: object) -> Any:  # noqa: ANN401 - a dict of anything
+    """The namespace of a module, whatever its class makes of its attributes."""
+    return _NAMESPACE.__get__(module)
+
+
+def _frames() -> Iterator[tuple[str, FrameType]]:
+    """Every frame of every thread with the thread's name, but for those of this package."""
+    names = {one.ident: one.name for one in threading.enumerate()}
+    of_pytest = []
+    for ident, top in sys._current_frames().items():  # noqa: SLF001 - documented, for debuggers
+        frame: FrameType | None = top
+        while frame is not None:
+            module = _module_of_frame(frame)
+            if module.partition(".")[0] in {"_pytest", "pluggy", "pytest"}:
+                of_pytest.append((names.get(ident, str(ident)), frame))
+            elif not module.startswith(_OWN_MODULES):
+                yield names.get(ident, str(ident)), frame
+            frame = frame.f_back
+    yield from of_pytest
+
+
+def _module_of_frame(frame: FrameType) -> str:
+    name = frame.f_globals.get("__name__")
+    return name if isinstance(name, str) else "?"
