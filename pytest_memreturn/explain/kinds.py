@@ -10,7 +10,8 @@ from pytest_memreturn.allocators._imported import imported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FROM_A_CLASS_STATEMENT = frozenset({"__dict__", "__weakref__", "__slots__"})
+# One of these is in the namespace of a class that is written in Python, or of a base of it.
+_NAMES_OF_CLASS_STATEMENTS = frozenset({"__dict__", "__weakref__", "__slots__"})
 _OWN_MODULES = "pytest_memreturn."
 
 
@@ -41,7 +42,12 @@ class Kind:
         # The items of bytes, tuples and numbers follow their fixed part, and so does a text; what
         # lies behind a bytearray or a list is anybody's.
         self.is_in_one_piece = of_type(found, "__itemsize__") > 0 or found is str
-        self.is_native = module != "builtins" and not _is_written_in_python(mro)
+        # May own memory of which Python knows nothing; whoever tells a size of its own tells of it.
+        self.is_native = (
+            module != "builtins"
+            and _NAMES_OF_CLASS_STATEMENTS.isdisjoint(_names_in(mro))
+            and "__sizeof__" not in _names_in(mro)
+        )
         self.fixed_bytes: int = of_type(found, "__basicsize__")
         self.numpy_base: Callable[[object], object] | None = None
         if numpy_array is not None and any(base is numpy_array for base in mro):
@@ -81,13 +87,9 @@ def every_type() -> list[type]:
     return list(found.values())
 
 
-def _is_written_in_python(mro: tuple[type, ...]) -> bool:
-    """Whether a class, or one of its bases, has what only a class statement leaves in it."""
-    return any(
-        not _FROM_A_CLASS_STATEMENT.isdisjoint(of_type(base, "__dict__"))
-        for base in mro
-        if base is not object
-    )
+def _names_in(mro: tuple[type, ...]) -> set[str]:
+    """What the namespaces of some classes have, but for that of `object`."""
+    return {name for base in mro if base is not object for name in of_type(base, "__dict__")}
 
 
 def of_type(found: type, name: str) -> Any:  # noqa: ANN401 - a class may name anything its module

@@ -55,7 +55,7 @@ def instance_namespace(one: object) -> Any:  # noqa: ANN401 - a dict of anything
     return None
 
 
-def key_in(namespace: Any, held: object) -> str:
+def key_in(namespace: Any, held: object) -> str:  # noqa: ANN401 - a dict of anything
     """The name of what is `held` in a namespace; ``?`` where it is gone."""
     names: list[tuple[object, object]] = list(dict.items(namespace))
     for name, value in names:

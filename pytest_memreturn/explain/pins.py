@@ -144,7 +144,7 @@ def _in_heaps(gaps: Sequence[Gap], owned: Owned) -> Iterator[tuple[Pin, object]]
 def _in_arenas(sparse: Sequence[Arena], owned: Owned) -> Iterator[tuple[Pin, object]]:
     """By type of what lives in nearly empty arenas."""
     free_bytes = sum(ARENA_BYTES - one.live_bytes for one in sparse)
-    live_bytes = sum(one.live_bytes for one in sparse)
+    found_bytes = sum(one.bytes for one in owned.in_pools.values())
     for name, found in owned.in_pools.items():
         example = found.example()
         pin = Pin(
@@ -154,6 +154,6 @@ def _in_arenas(sparse: Sequence[Arena], owned: Owned) -> Iterator[tuple[Pin, obj
             heap="nearly empty arenas",
             address=id(example),
             # Who shares an arena shares the blame for it.
-            pinned_bytes=free_bytes * min(found.bytes, live_bytes) // max(1, live_bytes),
+            pinned_bytes=free_bytes * found.bytes // found_bytes,
         )
         yield pin, example

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pytest_memreturn.explain.frame_locals import variables
 from pytest_memreturn.explain.kinds import of_type
-from pytest_memreturn.explain.links import isinstance_of, key_in
+from pytest_memreturn.explain.links import instance_namespace, isinstance_of, key_in
 
 _NAMESPACE: Any = vars(ModuleType)["__dict__"]
 _OWN_MODULES = "pytest_memreturn."
@@ -36,6 +36,9 @@ class Roots:
             # What its names refer to hangs on its namespace: this is its C code's own.
             name = namespace_of_module(holder).get("__name__")
             return f"C code of {name}", held
+        if _is_fixture(type(holder)):
+            name = dict.get(instance_namespace(holder) or {}, "argname")
+            return f"fixture {name!r}" if isinstance(name, str) else "a fixture", held
         if isinstance_of(holder, type):
             name = class_in_words(cast("type", holder))
             return None if name is None else (name, holder)
@@ -76,6 +79,12 @@ def class_in_words(found: type) -> str | None:
 def namespace_of_module(module: object) -> Any:  # noqa: ANN401 - a dict of anything
     """The namespace of a module, whatever its class makes of its attributes."""
     return _NAMESPACE.__get__(module)
+
+
+def _is_fixture(found: type) -> bool:
+    """Whether pytest keeps the value of a fixture in such objects, until it ends."""
+    names = of_type(found, "__module__"), of_type(found, "__qualname__")
+    return names == ("_pytest.fixtures", "FixtureDef")
 
 
 def _frames() -> Iterator[tuple[str, FrameType]]:

@@ -30,6 +30,7 @@ _LARGEST_POOLED_BYTES = 512
 _NAMED_TYPES = 10
 _NAMED_FROM = 1 / 1000
 _NAMED_NATIVE_TYPES = 3
+_FOLLOWED_NATIVE_TYPES = 8
 # From what part of the whole on a type is followed to what keeps its largest object alive.
 _FOLLOWED_FROM = 1 / 20
 
@@ -211,20 +212,26 @@ class _Tally:
             self._native.difference(one.type for one in largest),
             key=lambda name: (name.partition(".")[0] in sys.stdlib_module_names, name),
         )
-        named = [
-            *largest,
-            *(SurvivorType(one, counts[one], sizes[one]) for one in natives[:_NAMED_NATIVE_TYPES]),
-        ]
+        natives = natives[:_FOLLOWED_NATIVE_TYPES]
+        named = [*largest, *(SurvivorType(one, counts[one], sizes[one]) for one in natives)]
         worth = sum(one.bytes for one in named) * _FOLLOWED_FROM
         followed = [one.type for one in named if one.bytes >= worth or one.type in self._native]
         targets = [self._found[name].example() for name in followed]
         # Whatever else holds them would look like what keeps them alive.
         self._found.clear()
         chains = dict(zip(followed, finder.chains_to(targets, own), strict=True))
-        return tuple(
+        named = [
             replace(one, chain=chains.get(one.type), is_native=one.type in self._native)
             for one in named
-        )
+        ]
+        # What a library keeps for itself it mostly has in any program.
+        kept_by_others = sorted(named[len(largest) :], key=_is_kept_by_its_library)
+        return (*named[: len(largest)], *kept_by_others[:_NAMED_NATIVE_TYPES])
+
+
+def _is_kept_by_its_library(found: SurvivorType) -> bool:
+    library = found.type.partition(".")[0]
+    return found.chain is None or found.chain.startswith(("C code", f"{library}."))
 
 
 def _by_type(

@@ -15,7 +15,7 @@ from pytest_memreturn.report.printable import NO_BREAK, printable
 from pytest_memreturn.report.strip import arena_strip, heap_strip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_memreturn._explanation import AllocatorGrowth, HeapPicture, SurvivorType
     from pytest_memreturn._record import Record
@@ -153,15 +153,22 @@ def _pins(found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
             f"{pin.count:,} × {pin.what} {format_size(pin.bytes)} {place}, beside "
             f"{format_size(pin.pinned_bytes)} free"
         )
-        yield "pinned by", text if pin.chain is None else f"{text} ← {pin.chain}"
+        yield "pinned by", text if pin.chain is None else f"{text} ← {_chain(pin.chain)}"
 
 
 def _holders(record: Record, found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
     """Who keeps it alive or resident, where the accounts don't say."""
     causes = record.causes or {}
-    survivors = found.survivors if verbosity >= _VERBOSE else found.survivors[:_NAMED]
+    known = [one for one in found.survivors if one.bytes]
+    survivors = known if verbosity >= _VERBOSE else known[:_NAMED]
     if survivors and "live-python" in causes:
         yield "survivors", _joined(_survivor(one) for one in survivors)
+        yield from _chains(survivors, verbosity)
+    if "live-native" in causes:
+        natives = [one for one in found.survivors if one.is_native]
+        for one in natives if verbosity >= _VERBOSE else natives[:1]:
+            kept_by = "" if one.chain is None else f" ← {_chain(one.chain)}"
+            yield "may own it", f"{one.count:,} × {one.type}{kept_by}"
     if found.pins:
         yield from _pins(found, verbosity)
     elif survivors and "pinned-python" in causes and "live-python" not in causes:
@@ -173,6 +180,19 @@ def _holders(record: Record, found: Explanation, verbosity: int) -> Iterator[tup
     if matters(record, unwritten):
         size = format_size(unwritten)
         yield "huge pages", f"{size} of it holds only zeros, resident for being in huge pages"
+
+
+def _chains(survivors: Sequence[SurvivorType], verbosity: int) -> Iterator[tuple[str, str]]:
+    """What keeps the survivors alive: that of the largest type for which it is known, or all."""
+    followed = [one.chain for one in survivors if one.chain is not None]
+    for chain in followed if verbosity >= _VERBOSE else followed[:1]:
+        yield "kept by", _chain(chain)
+
+
+def _chain(chain: str) -> str:
+    """A chain, of which the size stays with what it is the size of."""
+    *links, last = chain.split(" → ")
+    return " → ".join([*links, last.replace(" ", NO_BREAK)])
 
 
 def _figures(record: Record, found: Explanation) -> Iterator[tuple[str, str]]:

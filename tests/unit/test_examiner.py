@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._explanation import Holding, Survivors, SurvivorType
-from pytest_memreturn._instruments import Examiner
+from pytest_memreturn._instruments import Examiner, HeapSurvey
 from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
-from pytest_memreturn.explain import examiner, survivors
+from pytest_memreturn.explain import examiner, heap_survey, survivors
 from pytest_memreturn.explain.examiner import ProcessExaminer
 
 if TYPE_CHECKING:
@@ -26,13 +26,18 @@ def test_the_plain_examiner_finds_nothing() -> None:
     assert plain.held_by_pytest() == ()
     assert plain.unwritten_huge_page_bytes(BEFORE, AFTER) is None
     assert plain.filled_up_bytes(BEFORE, AFTER) == 0
+    assert plain.survey_heaps(AFTER) == HeapSurvey()
+    assert plain.pins(HeapSurvey(), ["pinned-malloc"]) == ()
 
 
 def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what was handed in; sizes up to which pymalloc serves are taken from its figures."""
+    survey = HeapSurvey()
     found = Survivors((SurvivorType("dict", 1, 2),), in_malloc_bytes=3)
     held = (Holding("log records", 4, 5),)
-    monkeypatch.setattr(survivors, "find_survivors", lambda *given: (found, given))
+    monkeypatch.setattr(survivors, "find_survivors", lambda *given: (found, given[:2]))
+    monkeypatch.setattr(heap_survey, "survey", lambda given: (survey, given))
+    monkeypatch.setattr(heap_survey, "pins", lambda *given: (9, given))
     monkeypatch.setattr(survivors, "pooled_up_to_bytes", lambda given: (given, "pooled"))
     monkeypatch.setattr(survivors, "find_newborn", lambda pooled: (found, pooled))
     monkeypatch.setattr(survivors, "python_in_malloc_bytes", lambda pooled: (6, pooled))
@@ -48,6 +53,8 @@ def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch
         asked.held_by_pytest(),
         asked.unwritten_huge_page_bytes(BEFORE, AFTER),
         asked.filled_up_bytes(BEFORE, AFTER),
+        asked.survey_heaps(AFTER),
+        asked.pins(survey, ["mapped"]),
     ]
     assert answers == [
         (found, (BEFORE, AFTER)),
@@ -56,6 +63,8 @@ def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch
         held,
         (7, (BEFORE, AFTER)),
         (8, (BEFORE, AFTER)),
+        (survey, AFTER),
+        (9, (survey, ["mapped"])),
     ]
 
 

@@ -61,7 +61,10 @@ FULL = Record(
     explanation=Explanation(
         parts={"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
         released={"malloc": 2, "jemalloc": 0},
-        survivors=(SurvivorType("dict", 3, 9, chain="list app.CACHE"), SurvivorType("str", 1, 1)),
+        survivors=(
+            SurvivorType("dict", 3, 9, "list app.CACHE", is_native=True),
+            SurvivorType("str", 1, 1),
+        ),
         children=(ChildProcess(7, "python", "python -m server", 5),),
         segments=(Segment("shm", "psm_1", 8, 6, "root"),),
         held_by_pytest=(Holding("log records", 2, 300),),
@@ -120,8 +123,14 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         "parts": {"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
         "released": {"malloc": 2, "jemalloc": 0},
         "survivors": (
-            {"type": "dict", "count": 3, "bytes": 9, "chain": "list app.CACHE"},
-            {"type": "str", "count": 1, "bytes": 1, "chain": None},
+            {
+                "type": "dict",
+                "count": 3,
+                "bytes": 9,
+                "chain": "list app.CACHE",
+                "is_native": True,
+            },
+            {"type": "str", "count": 1, "bytes": 1, "chain": None, "is_native": False},
         ),
         "children": (
             {"pid": 7, "name": "python", "command": "python -m server", "footprint_bytes": 5},
