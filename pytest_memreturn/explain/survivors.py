@@ -225,13 +225,14 @@ class _Tally:
             for one in named
         ]
         # What a library keeps for itself it mostly has in any program.
-        kept_by_others = sorted(named[len(largest) :], key=_is_kept_by_its_library)
+        kept_by_others = sorted(named[len(largest) :], key=_likeliness)
         return (*named[: len(largest)], *kept_by_others[:_NAMED_NATIVE_TYPES])
 
 
-def _is_kept_by_its_library(found: SurvivorType) -> bool:
-    library = found.type.partition(".")[0]
-    return found.chain is None or found.chain.startswith(("C code", f"{library}."))
+def _likeliness(found: SurvivorType) -> tuple[bool, int]:
+    """Those first that something outside their own library holds, with as little between."""
+    library, chain = found.type.partition(".")[0], found.chain or "C code"
+    return chain.startswith(("C code", f"{library}.")), chain.count("→")
 
 
 def _by_type(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 # Holds words together where lines are folded.
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -23,3 +25,9 @@ def _shown(character: str) -> str:
     if character.isprintable() or character == NO_BREAK:
         return character
     return " " if character in " \t\n\r" else character.encode("unicode_escape").decode()
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Parts of a line, of which each stays whole where the line is folded."""
+    # The dot stays with what it follows.
+    return f"{NO_BREAK}· ".join(part.replace(" ", NO_BREAK) for part in parts)
