@@ -13,7 +13,8 @@ from pytest_memreturn._allowance import (
     with_filled_up,
     with_reserve,
 )
-from pytest_memreturn._books import Evidence, Span, explain, filled_up_bytes, take_stock
+from pytest_memreturn._books import Span, filled_up_bytes, take_stock
+from pytest_memreturn._findings import Evidence, explain
 from pytest_memreturn._opening import stand_level, take_baseline
 from pytest_memreturn._settle import settle
 from pytest_memreturn._verdict import judge

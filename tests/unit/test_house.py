@@ -40,6 +40,7 @@ FLOORS = (
     ("_instruments",),
     ("_opening",),
     ("_books",),
+    ("_findings",),
     ("_measurement",),
     ("_window",),
     ("_settle",),
