@@ -59,7 +59,7 @@ def _step(holder: Any, ahead: Sequence[Any]) -> tuple[str | None, int]:  # noqa:
     if len(ahead) > 1 and is_namespace(holder, held):
         return f".{key_in(held, ahead[1])}", 2
     if isinstance_of(holder, FunctionType) and held is holder.__closure__:
-        _cell, *content = ahead[1:]
+        content = ahead[2:]
         return (link(holder, content[0]), 3) if content else (" closure", 1)
     if isinstance_of(holder, CellType) or isinstance_of(holder, TracebackType):
         return None, 1

@@ -1,0 +1,147 @@
+"""All objects of the program, and those of them that may be wanted."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_memreturn.explain.census import BLOCK_BITS, Candidate, Census, size_of
+from pytest_memreturn.explain.of_one_type import OfOneType
+from pytest_memreturn.explain.time_limit import time_limit
+from pytest_memreturn.testing import Script, ScriptedProbe
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def blocks_of(*objects: object) -> set[int]:
+    """The blocks in which these begin."""
+    return {id(one) >> BLOCK_BITS for one in objects}
+
+
+def found_among(
+    monkeypatch: pytest.MonkeyPatch, census: Census, tracked: list[object], *wanted: object
+) -> list[Candidate]:
+    """The candidates among these, and what they refer to, by the blocks of what is wanted."""
+    monkeypatch.setattr(gc, "get_objects", lambda: tracked)
+    return list(census.candidates(blocks_of(*wanted), sys.maxsize))
+
+
+def test_every_object_comes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many refer to it, and however deep it lies in what gc does not track."""
+    text = "s" * 400
+    deep = (1, (2, text))
+    tracked: list[object] = [[text, deep], [text], {"k": [text]}]
+    gc.collect()
+    found = found_among(monkeypatch, Census(), tracked, text)
+    [only] = [one for one in found if one.one is text]
+    assert (only.kind.name, only.size_bytes) == ("str", sys.getsizeof(text))
+
+
+def test_many_objects_come_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is lost between two."""
+    many: list[object] = [[number] for number in range(2_500)]
+    found = found_among(monkeypatch, Census(), many, *many)
+    assert {id(one.one) for one in found} >= {id(one) for one in many}
+
+
+def test_large_objects_are_candidates_wherever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And those of a type that is wanted."""
+    large, small, other = bytearray(5000), bytearray(5), [1]
+    monkeypatch.setattr(gc, "get_objects", lambda: [[large, small], other])
+    found = list(Census().candidates((), 4000, {id(list)}))
+    assert {id(one.one) for one in found} >= {id(large), id(other)}
+    assert id(small) not in {id(one.one) for one in found}
+
+
+def test_what_is_shared_deeply_is_followed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty tuples of the one before twice would be 2**40 ways to the first."""
+    nested: tuple[object, ...] = (1, "x" * 100)
+    for _ in range(40):
+        nested = (nested, nested)
+    for _ in range(45):
+        gc.collect()
+    found = found_among(monkeypatch, Census(), [[nested]], nested)
+    assert sum(one.one is nested for one in found) == 1
+
+
+def test_an_array_leads_to_its_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which it tells gc nothing."""
+    view = np.arange(1000)[10:20]
+    found = found_among(monkeypatch, Census(), [[view]], view.base)
+    assert any(one.one is view.base for one in found)
+
+
+def test_what_is_ours_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This package's objects, what they keep in lists and the like, and what a caller names."""
+    ours = ScriptedProbe([Script(1)])
+    inner = ["x" * 300]
+    ours._scripts = [inner]  # type: ignore[list-item]
+    mine = {"y" * 300}
+    theirs = ["z" * 300]
+    census = Census(ours=[mine])
+    wanted = (ours, inner, *inner, mine, *mine, theirs)
+    found = found_among(monkeypatch, census, [ours, inner, ours._scripts, mine, theirs], *wanted)
+    seen = {id(one.one) for one in found}
+    assert id(theirs) in seen
+    assert seen.isdisjoint(map(id, (ours, inner, inner[0], mine, *mine)))
+    assert {id(ours), id(inner), id(mine)} <= census.own
+
+
+def test_modules_are_not_asked_what_they_refer_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a C module keeps may be dead already."""
+    asked: list[object] = []
+    monkeypatch.setattr(gc, "get_objects", lambda: [sys, [1]])
+    get_referents = gc.get_referents
+
+    def note(*given: object) -> list[object]:
+        asked.extend(given)
+        return get_referents(*given)
+
+    monkeypatch.setattr(gc, "get_referents", note)
+    list(Census().candidates((), sys.maxsize))
+    assert not any(one is sys for one in asked)
+
+
+def test_a_size_that_cannot_be_had_is_none() -> None:
+    """Somebody else's error is not ours to raise."""
+
+    class Lies:
+        def __sizeof__(self) -> int:
+            raise ValueError
+
+    assert size_of(Lies()) == 0
+    assert size_of([]) == sys.getsizeof([])
+
+
+def test_a_census_may_run_out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it is not whole, and says so."""
+    census = Census(lambda: True)
+    assert found_among(monkeypatch, census, [[1]], [1]) == []
+    assert not census.is_whole
+
+
+def test_an_example_is_the_largest_or_like_most() -> None:
+    """The largest stands for all only where it is a good part of them."""
+    one_large, many = OfOneType(), OfOneType()
+    one_large.add("large", 100)
+    for number in range(50):
+        one_large.add(number, 10)
+        many.add(number, 10)
+    many.add("large", 20)
+    assert (one_large.example(), one_large.count, one_large.bytes) == ("large", 51, 600)
+    assert many.example() == 31
+    assert OfOneType().example() is None
+
+
+def test_a_limit_of_time() -> None:
+    """It is over once more than that has gone by."""
+    now = [5.0]
+    is_over = time_limit(2.0, lambda: now[0])
+    answers = []
+    for now[0] in (5.0, 7.0, 7.1):
+        answers.append(is_over())
+    assert answers == [False, False, True]
