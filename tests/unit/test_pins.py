@@ -94,7 +94,7 @@ def gap_at(one: object, free_below_bytes: int) -> Gap:
 def test_owners_are_named_by_type() -> None:
     """Those whose blocks keep most in place first; blocks that no object has are native."""
     KEPT.extend([bytearray(10), bytearray(20)])
-    native = Gap("thread heap 1", 7, 50, 4096, 4128)
+    native = Gap("thread heap 1", 7, 50, 0x5ABC_0000_0000, 0x5ABC_0000_0020)
     gaps = sorted(
         [gap_at(KEPT[0], 1000), gap_at(KEPT[1], 3000), native], key=lambda one: one.block_start
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import struct
 import sys
@@ -452,3 +453,57 @@ def test_all_that_python_objects_hold_of_malloc(monkeypatch: pytest.MonkeyPatch)
     assert python_in_malloc_bytes(512) == sys.getsizeof(large)
     whole = sum(sys.getsizeof(one) for one in (large, small, *holders))
     assert python_in_malloc_bytes(0) == whole
+
+
+# -- what may own native memory, and chains --
+
+
+KEPT: list[object] = []
+
+
+def native_survivors(*owners: object) -> list[SurvivorType]:
+    """What is found of these when only what the first one points to is new."""
+    new = gc.get_referents(owners[0])
+    ranges = tuple(heap(*sorted((id(one), id(one) + 8) for one in new)))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(gc, "get_objects", lambda: [*owners, KEPT])
+        found = find_survivors(OLD, Snapshot(0, 0, ranges=ranges, allocators=(PYMALLOC,)))
+    return [one for one in found.types if one.is_native]
+
+
+def test_an_object_of_an_extension_may_own_what_it_points_to() -> None:
+    """It counts for nothing, since Python knows no size of it, and is named all the same."""
+    found = native_survivors(functools.partial(print, 1.5))
+    assert [(one.type, one.count, one.bytes) for one in found] == [("functools.partial", 1, 0)]
+
+
+def test_what_the_program_holds_comes_before_what_a_library_keeps() -> None:
+    """And what is held by less comes first."""
+    chains = {
+        "a.Parser": "C code (a.Parser 16 B)",
+        "b.Pool": "b.POOL (list) → [0] → b.Pool 16 B",
+        "c.Node": "app.DOCS (list) → [0] → c.Document → c.Node 16 B",
+        "c.Document": "app.DOCS (list) → [0] → c.Document 16 B",
+        "d.Lock": None,
+    }
+    named = [SurvivorType(name, 1, 0, chain) for name, chain in chains.items()]
+    ordered = sorted(named, key=survivors._likeliness)
+    assert [one.type for one in ordered] == ["c.Document", "c.Node", "a.Parser", "d.Lock", "b.Pool"]
+
+
+def test_the_largest_types_are_followed_to_what_keeps_them() -> None:
+    """Those with a part in the whole; of a type with many, one that is like most of them."""
+    KEPT.append([bytes([number]) * 300 for number in range(50)])
+    ranges = tuple(heap(*sorted((id(one), id(one) + 8) for one in gc.get_referents(KEPT[0]))))
+    after = Snapshot(0, 0, ranges=ranges, allocators=(PYMALLOC,))
+    try:
+        found = {one.type: one for one in find_survivors(OLD, after).types}
+        assert (found["bytes"].chain or "").startswith(f"{__name__}.KEPT (list) → [0] → list[")
+    finally:
+        KEPT.clear()
+
+
+def test_a_census_that_ran_out_of_time_is_not_whole() -> None:
+    """What it has seen is told, as no more than that."""
+    found = find_survivors(OLD, Snapshot(0, 0, ranges=tuple(heap((5, 6)))), lambda: True)
+    assert (found.types, found.is_whole) == ((), False)
