@@ -23,7 +23,7 @@ Verdicts: TypeAlias = Callable[[], Mapping[str, str]]
 _POOL = """
 import pytest
 from pytest_memreturn import AccountProbe, Allocator, AllocatorStatistics
-from pytest_memreturn._record import Survivors
+from pytest_memreturn._explanation import Survivors
 from pytest_memreturn.testing import Script, play
 
 MIB = 1024 * 1024

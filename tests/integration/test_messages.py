@@ -15,7 +15,7 @@ Text: TypeAlias = Callable[[str], str]
 
 _STORY = """
 from pytest_memreturn import Record, Snapshot
-from pytest_memreturn._record import Survivors, SurvivorType
+from pytest_memreturn._explanation import Survivors, SurvivorType
 from pytest_memreturn._snapshot import AllocatorStatistics, KindUsage
 from pytest_memreturn.testing import Script, play
 
