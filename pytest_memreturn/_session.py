@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._settings import Settings
+    from pytest_memreturn.reruns.command import Invocation
 
 T = TypeVar("T")
 
@@ -50,6 +51,11 @@ class Session:
         self._instruments: tuple[Instruments, Instruments] | None = None
         self._open_windows: list[Recorder] = []
         self._problem: str | None = None
+        self._invocation: Invocation | None = None
+        if self._settings.explain.value:
+            from pytest_memreturn.reruns.command import invocation_of
+
+            self._invocation = invocation_of(config)
         # Of fixtures that are alive, and outlive a test.
         self._lifetimes: dict[pytest.FixtureDef[Any], Lifetime] = {}
 
@@ -121,6 +127,8 @@ class Session:
                 state.records.append(attempt.unjudged("a subtest failed", own_outcome="failed"))
             return result
         record = attempt.close(opened)
+        if record.verdict == "retained" and settings.explain.value:
+            record = self._explained(item, record, settings)
         state.records.append(record)
         try:
             raise_verdict(
@@ -133,6 +141,37 @@ class Session:
             state.failure = failure
             raise
         return result
+
+    def _explained(self, item: pytest.Item, record: Record, settings: Settings) -> Record:
+        """The record with what re-runs in fresh interpreters tell."""
+        from pytest_memreturn._additions import added_remedies
+        from pytest_memreturn.reruns.findings import explained_by_reruns, incomplete
+        from pytest_memreturn.reruns.installed import has_glibc, preloadable
+        from pytest_memreturn.reruns.progress import Progress
+        from pytest_memreturn.reruns.remedies import attempts
+        from pytest_memreturn.reruns.run import Runner
+
+        assert self._invocation is not None  # taken where the setting was found
+        seconds = settings.explain_timeout_seconds.value
+        run = Runner(self._invocation, item.nodeid, str(item.path), seconds)
+        progress = Progress(self._config)
+        try:
+            return explained_by_reruns(
+                record,
+                attempts(
+                    record.explanation.released if record.explanation else {},
+                    self._invocation.variables,
+                    has_glibc=has_glibc(),
+                    preloads=preloadable(),
+                    added=added_remedies(self._config),
+                ),
+                run,
+                progress,
+            )
+        except Exception as error:  # noqa: BLE001 - the verdict stands, whether explained or not
+            return incomplete(record, f"{type(error).__name__}: {error}")
+        finally:
+            progress.over()
 
     def measure(self, item: pytest.Item, keywords: Mapping[str, object], label: str) -> Measure:
         """A block inside `item`, judged by its own keywords and the settings of the run."""

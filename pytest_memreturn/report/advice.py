@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 from pytest_memreturn._accounts import UNEXPLAINED
 from pytest_memreturn._sizes import format_size
+from pytest_memreturn.report.printable import NO_BREAK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_memreturn._explanation import Explanation
+    from pytest_memreturn._explanation import Explanation, Remedy
     from pytest_memreturn._record import Record
+
+# How many of the remedies that were tried, and helped, are quoted.
+_QUOTED = 3
 
 # A figure is worth naming when it is this part of what was retained.
 _WORTH_NAMING = 1 / 10
@@ -55,7 +59,11 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
     """What to try, for the first cause first."""
     if any(matters(record, one.bytes) for one in found.held_by_pytest):
         yield "log and print less, or -p no:logging (not tried): pytest keeps it for its report"
+    if found.remedies:
+        yield _tried(record, found)
     advice = _advice_for(record.cause or UNEXPLAINED)
+    if found.remedies and (record.cause or UNEXPLAINED).startswith("pinned-"):
+        advice = None  # what it tells to try has been tried
     ledger = record.ledger or {}
     if record.cause == "mapped" and ledger.get("stacks", 0) > ledger.get("mapped", 0):
         advice = _ADVICE_FOR_STACKS
@@ -65,6 +73,32 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
         yield advice
     if matters(record, found.unwritten_huge_page_bytes or 0):
         yield "madvise(MADV_NOHUGEPAGE) where it is mapped, or no huge pages at all (not tried)"
+    if not found.remedies:
+        yield from _untried(record, found)
+
+
+def recommended(record: Record, remedy: Remedy) -> bool:
+    """Whether a remedy was tried, and helped: what stays is allowed, or half of it came back."""
+    retained, returns = remedy.retained_bytes, remedy.returns_bytes
+    if retained is None or returns is None or returns <= 0:
+        return False
+    return retained <= (record.allowed_bytes or 0) or 2 * returns >= retained + returns
+
+
+def _tried(record: Record, found: Explanation) -> str:
+    """What was tried and helped, best first, with what it returned."""
+    helped = [one for one in found.remedies if recommended(record, one)]
+    if not helped:
+        count = sum(one.retained_bytes is not None for one in found.remedies)
+        return f"none of the {count} remedies that were tried returns half of it (-vv lists them)"
+    return f"{NO_BREAK}· ".join(
+        f"{one.name} (tried: returns {format_size(one.returns_bytes or 0)})".replace(" ", NO_BREAK)
+        for one in helped[:_QUOTED]
+    )
+
+
+def _untried(record: Record, found: Explanation) -> Iterator[str]:
+    """What the run itself has tried, and what only a fresh process can try."""
     readings = record.readings or {}
     at_gate, after_trim = readings.get(record.gate), readings.get("trim")
     if record.gate == "collect" and at_gate is not None and after_trim is not None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from pytest_memreturn._accounts import UNEXPLAINED
 from pytest_memreturn._explanation import Explanation
 from pytest_memreturn._sizes import format_mib, format_size
-from pytest_memreturn.report.advice import advice_lines, matters
+from pytest_memreturn.report.advice import advice_lines, matters, recommended
 from pytest_memreturn.report.causes import cause_in_words
 from pytest_memreturn.report.printable import NO_BREAK, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_memreturn._explanation import AllocatorGrowth, SurvivorType
+    from pytest_memreturn._explanation import AllocatorGrowth, Remedy, SurvivorType
     from pytest_memreturn._record import Record
 
 _INDENT = "  "
@@ -24,6 +24,8 @@ _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 # How many survivors, children or segments are named where nobody asked for more.
 _NAMED = 3
 _VERBOSE = 2
+# And how many lines of code that memory grew by.
+_LINES = 2
 
 
 def headline(record: Record) -> str:
@@ -91,6 +93,7 @@ def _entries(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
             continue
         name = f"{fixture.scope} fixture {fixture.fixture}"
         yield "excluded", f"{format_size(fixture.bytes)} of {name}, first set up in this test"
+    yield from _from_reruns(record, found, verbosity)
     for advice in advice_lines(record, found):
         yield "try", advice
     if verbosity >= _VERBOSE:
@@ -112,6 +115,31 @@ def _holders(record: Record, found: Explanation, verbosity: int) -> Iterator[tup
     if matters(record, unwritten):
         size = format_size(unwritten)
         yield "huge pages", f"{size} of it holds only zeros, resident for being in huge pages"
+
+
+def _from_reruns(record: Record, found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
+    """What re-runs in fresh interpreters told, but for what helped: that is advice."""
+    verbose = verbosity >= _VERBOSE
+    if found.one_time:
+        kept = format_size(record.retained_bytes or 0)
+        yield "one-time", f"{kept} on first use: a second call in the same process keeps no more"
+    for line in found.lines if verbose else found.lines[:_LINES]:
+        if verbose or matters(record, line.bytes):
+            source = f" {line.source}" if line.source else ""
+            yield "line", f"{format_size(line.bytes)} {line.file}:{line.line}{source}"
+    for reason in found.incomplete if verbose else found.incomplete[:1]:
+        yield "re-runs", reason
+    for remedy in found.remedies if verbose else ():
+        yield "remedy", _remedy(record, remedy)
+
+
+def _remedy(record: Record, remedy: Remedy) -> str:
+    """A row of the table of all that was tried."""
+    if remedy.retained_bytes is None or remedy.returns_bytes is None:
+        return f"{remedy.name}: not known: {remedy.reason}"
+    kept, returns = format_size(remedy.retained_bytes), format_size(remedy.returns_bytes, sign=True)
+    figures = f"{remedy.name}: keeps {kept}, returns {returns}"
+    return f"{figures}: {remedy.how}" if recommended(record, remedy) else figures
 
 
 def _figures(record: Record, found: Explanation) -> Iterator[tuple[str, str]]:

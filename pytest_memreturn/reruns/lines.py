@@ -1,0 +1,60 @@
+"""Which lines of code memory grew by: what a tracer saw, put on the user's own lines."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import sysconfig
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from pytest_memreturn._explanation import Line
+
+# A test's line is that deep at most below what a parser or a data frame does for it.
+FRAMES = 10
+_MOST_LINES = 5
+
+Frame = tuple[str, int]
+
+_OWN = str(Path(__file__).parents[1])
+_RUNNERS = ("_pytest", "pytest", "pluggy", "tracemalloc.py")
+
+
+def largest_lines(
+    traces: Iterable[tuple[int, Sequence[Frame]]],
+    *,
+    is_runner: Callable[[str], bool],
+    is_library: Callable[[str], bool],
+) -> tuple[Line, ...]:
+    """The lines with most bytes, from sizes and their frames, the innermost frame last.
+
+    Each size goes to the innermost line of the user's own; where there is none, to the innermost
+    of a library. What only the test runner has done is nobody's.
+    """
+    sizes: Counter[Frame] = Counter()
+    for size, frames in traces:
+        known = [one for one in reversed(frames) if not is_runner(one[0])]
+        if known:
+            sizes[next((one for one in known if not is_library(one[0])), known[0])] += size
+    return tuple(
+        Line(file, line, size, linecache.getline(file, line).strip() or None)
+        for (file, line), size in sizes.most_common(_MOST_LINES)
+    )
+
+
+def is_runner(file: str) -> bool:
+    """Whether a frame is of pytest, or of this package."""
+    if file.startswith(_OWN):
+        return True
+    parts = Path(file).parts
+    return any(name in parts for name in _RUNNERS)
+
+
+def is_library(file: str) -> bool:
+    """Whether a frame is of the standard library, or of something that was installed."""
+    if file.startswith("<"):
+        return True
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = [sysconfig.get_paths()[name] for name in names]
+    return any(file.startswith(folder) for folder in (*folders, sys.base_prefix + "/lib/python"))
