@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,17 +31,17 @@ class Invocation:
     no_cov: bool
     has_cache: bool
 
-    def arguments(self, scratch: str) -> tuple[str, ...]:
+    def arguments(self, scratch: Path) -> tuple[str, ...]:
         """Those of pytest, with what keeps a re-run's hands off the files of the run.
 
         The files and folders that were named stay: they tell pytest the root folder, and which
         ``conftest.py`` files come first. The plugin in the re-run puts the one test in their place.
         """
-        own = ["-o", "memreturn_report=", f"--basetemp={os.path.join(scratch, 'temporary')}"]
+        own = ["-o", "memreturn_report=", f"--basetemp={scratch / 'temporary'}"]
         if self.no_cov:
             own.append("--no-cov")
         if self.has_cache:
-            own += ["-o", f"cache_dir={os.path.join(scratch, 'cache')}"]
+            own += ["-o", f"cache_dir={scratch / 'cache'}"]
         return (*self.args, *own)
 
 
@@ -63,4 +64,5 @@ def invocation_of(config: pytest.Config) -> Invocation:
 
 def _x_options() -> list[tuple[str, str | bool]]:
     # A tracer's tables would be judged with the test.
-    return [(name, value) for name, value in sys._xoptions.items() if name != "tracemalloc"]
+    found = sys._xoptions  # noqa: SLF001 - documented under this name
+    return [(name, value) for name, value in found.items() if name != "tracemalloc"]

@@ -27,7 +27,7 @@ def preloadable(listing: str | None = None) -> dict[str, str]:
     if listing is None:
         listing = _ldconfig()
     names = [line.split()[0] for line in listing.splitlines() if "=>" in line]
-    found = {}
+    found: dict[str, str] = {}
     for allocator, prefixes in _LIBRARIES.items():
         for prefix in prefixes:
             # What follows is the version, and not another library.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import sys
 import sysconfig
@@ -10,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pytest_memreturn._explanation import Line
+from pytest_memreturn._sizes import KIB
 
-# A test's line is that deep at most below what a parser or a data frame does for it.
-FRAMES = 10
+# A test's line lies that deep, at most, below what a parser does for it, or an import of imports.
+FRAMES = 25
 _MOST_LINES = 5
 
 Frame = tuple[str, int]
@@ -29,20 +31,22 @@ def largest_lines(
 ) -> tuple[Line, ...]:
     """The lines with most bytes, from sizes and their frames, the innermost frame last.
 
-    Each size goes to the innermost line of the user's own; where there is none, to the innermost
-    of a library. What only the test runner has done is nobody's.
+    Each size goes to the innermost line of the user's own; where there is none, to the outermost
+    of a library, which is as near to it as the frames reach. What only the test runner has done is nobody's, and less than 1 KiB is nothing.
     """
     sizes: Counter[Frame] = Counter()
     for size, frames in traces:
         known = [one for one in reversed(frames) if not is_runner(one[0])]
         if known:
-            sizes[next((one for one in known if not is_library(one[0])), known[0])] += size
+            sizes[next((one for one in known if not is_library(one[0])), known[-1])] += size
     return tuple(
         Line(file, line, size, linecache.getline(file, line).strip() or None)
         for (file, line), size in sizes.most_common(_MOST_LINES)
+        if size >= KIB
     )
 
 
+@functools.cache
 def is_runner(file: str) -> bool:
     """Whether a frame is of pytest, or of this package."""
     if file.startswith(_OWN):
@@ -51,6 +55,7 @@ def is_runner(file: str) -> bool:
     return any(name in parts for name in _RUNNERS)
 
 
+@functools.cache
 def is_library(file: str) -> bool:
     """Whether a frame is of the standard library, or of something that was installed."""
     if file.startswith("<"):

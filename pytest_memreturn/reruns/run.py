@@ -15,6 +15,9 @@ from pytest_memreturn._sizes import KIB
 from pytest_memreturn.reruns._contract import Answer, Order, Task, parse_answer
 from pytest_memreturn.reruns.command import Invocation
 
+# Tests passed, or failed, or there were none: the answer says more.
+_TOLD_ITSELF = {0, 1, 5}
+_ERROR = ("E ", "ERROR")
 _MOST_OUTPUT_BYTES = 64 * KIB
 
 
@@ -44,7 +47,7 @@ class Runner:
             Order(
                 nodeid=self.nodeid,
                 path=self.path,
-                args=self.invocation.arguments(str(scratch)),
+                args=self.invocation.arguments(scratch),
                 answer=str(answer),
                 folder=str(scratch),
                 keeps_first_path=self.invocation.keeps_first_path,
@@ -71,7 +74,7 @@ class Runner:
             )
             del held
             ended = self._wait(process)
-        if ended is None and process.returncode not in {0, 1}:
+        if ended is None and process.returncode not in _TOLD_ITSELF:
             ended = f"it ended with status {process.returncode}{_last_line(output)}"
         with answer.open(encoding="utf-8") as lines:
             return parse_answer(iter(lines), ended)
@@ -101,9 +104,10 @@ def _lifeline() -> Iterator[tuple[int, int]]:
 
 
 def _last_line(output: Path) -> str:
-    """What it said last, which is often why."""
+    """The last error it showed, or what it said last."""
     with output.open("rb") as shown:
         shown.seek(max(0, output.stat().st_size - _MOST_OUTPUT_BYTES))
         lines = shown.read().decode("utf-8", "replace").split("\n")
     said = [line.strip() for line in lines if line.strip()]
-    return f": {said[-1]}" if said else ""
+    errors = [line for line in said if line.startswith(_ERROR)]
+    return f": {(errors or said)[-1].strip('= ')}" if said else ""
