@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
     from pytest_memreturn.allocators._contract import Allocator
     from pytest_memreturn.probes._contract import AccountProbe
+    from pytest_memreturn.reruns._contract import RemedyCandidate
 
 __all__ = [
     "AccountProbe",
@@ -35,6 +36,7 @@ __all__ = [
     "MemreturnFixture",
     "MemreturnWarning",
     "Record",
+    "RemedyCandidate",
     "Snapshot",
     "Unjudged",
     "UnjudgedWarning",
@@ -52,6 +54,7 @@ _HOMES = {
     "MemreturnFixture": "_fixture",
     "MemreturnWarning": "_errors",
     "Record": "_record",
+    "RemedyCandidate": "reruns._contract",
     "Snapshot": "_snapshot",
     "Unjudged": "_failures",
     "UnjudgedWarning": "_errors",

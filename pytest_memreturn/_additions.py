@@ -13,6 +13,7 @@ from pytest_memreturn._accounts import FREE, LIVE
 from pytest_memreturn._ground import Ground
 from pytest_memreturn.allocators._contract import Allocator
 from pytest_memreturn.probes._contract import AccountProbe
+from pytest_memreturn.reruns._contract import RemedyCandidate
 
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
@@ -56,6 +57,17 @@ def with_additions(instruments: Instruments, config: pytest.Config) -> Instrumen
         ),
         ground=Ground(),
     )
+
+
+def added_remedies(config: pytest.Config) -> list[RemedyCandidate]:
+    """The remedies that the hooks of this run add; raises `pytest.UsageError` for a wrong one."""
+    found: list[RemedyCandidate] = _asked("pytest_memreturn_remedies", config, RemedyCandidate)
+    names = [one.name for one in found]
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"pytest_memreturn_remedies: {name!r} is given twice"
+            raise pytest.UsageError(msg)
+    return found
 
 
 def _asked(hook: str, config: pytest.Config, kind: type) -> list[Any]:

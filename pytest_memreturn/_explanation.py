@@ -128,13 +128,16 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of code, or of native code, by whose allocations memory grew."""
+    """A line of code by whose allocations memory grew.
+
+    `native`: the function of native code, called from that line, that allocated most of it.
+    """
 
     file: str
     line: int
     bytes: int
     source: str | None = None
-    native: bool = False
+    native: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +165,8 @@ class Explanation:
 
     From re-runs in fresh interpreters, where they were asked for: `one_time`, whether a second
     call keeps nothing more (``None``: not known); `lines`, largest growth first; `remedies`, best
-    first; `timeline`, the footprint over time as seconds and bytes. `incomplete`: why one of the
-    re-runs told nothing.
+    first; `timeline`, the footprint over time as seconds and bytes. `incomplete`: what is missing
+    in all this, and why.
     """
 
     parts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

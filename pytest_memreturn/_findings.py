@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # The heaps are looked into where allocators have at least one part in so many of what was retained.
 _WORTH_A_LOOK = 10
 
+_PARTIAL = "survivors are partial: there are too many objects to look at all of them in time"
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -68,6 +70,7 @@ def explain(
     survey = HeapSurvey()
     now = at_gate.snapshot()
     # Before a trim takes away what is to be seen.
+    instruments.progress("looks into the heaps")
     with contextlib.suppress(Exception):
         survey = _survey(instruments, take_stock(before, at_gate, excluded), now)
     with contextlib.suppress(Exception):
@@ -86,6 +89,7 @@ def explain(
         after_trim = take_stock(before, trimmed, excluded).ledger
         tops = _top_growth_bytes(before, trimmed, excluded)
         parts |= split_free(stock.ledger, after_trim, tops)
+    instruments.progress("looks for what survived")
     held_by_pytest: tuple[Holding, ...] = ()
     with contextlib.suppress(Exception):
         held_by_pytest = instruments.examiner.held_by_pytest()
@@ -110,12 +114,14 @@ def explain(
         filled_up_bytes=evidence.filled_up_bytes,
     )
     pins: tuple[Pin, ...] = ()
+    instruments.progress("looks for what pins free memory")
     with contextlib.suppress(Exception):
         pins = instruments.examiner.pins(survey, causes.listed)
     with contextlib.suppress(Exception):
         # The census had millions of small numbers in hand; a window around this one must not
         # find them free inside malloc.
         instruments.releaser.trim()
+    instruments.progress("")
     return Findings(
         stock,
         causes,
@@ -130,6 +136,7 @@ def explain(
             allocators=_allocator_growth(before.allocators, at_gate.allocators),
             heap=survey.picture,
             pins=pins,
+            incomplete=() if survivors.is_whole else (_PARTIAL,),
         ),
         trimmed.footprint_bytes() if trim_is_known else None,
     )

@@ -28,6 +28,8 @@ _INI = (
     ("memreturn_settle", "string", "At most so many seconds to wait for memory on its way back."),
     ("memreturn_mode", "string", "What a retained verdict does: fail, warn or off."),
     ("memreturn_strict", "bool", "A test that could not be judged fails."),
+    ("memreturn_explain", "bool", "Re-run a test that retained, as --memreturn-explain does."),
+    ("memreturn_explain_timeout", "string", "At most so many seconds for each of the re-runs."),
     ("memreturn_report", "linelist", "Reports: 'table', 'PATH.json' or 'FORMAT:PATH', one a line."),
     ("memreturn_probe", "string", "What reads memory: auto, linux or portable."),
 )
@@ -41,6 +43,8 @@ _SETTINGS = (
     ("settle", "memreturn_settle", "--memreturn-settle", ""),
     ("mode", "memreturn_mode", "--memreturn-mode", ""),
     ("strict", "memreturn_strict", "--memreturn-strict", ""),
+    ("explain", "memreturn_explain", "--memreturn-explain", ""),
+    ("explain_timeout", "memreturn_explain_timeout", "--memreturn-explain-timeout", ""),
 )
 
 
@@ -99,6 +103,18 @@ def declare(parser: pytest.Parser) -> None:
         action="store_true",
         default=None,
         help="a test that could not be judged fails",
+    )
+    group.addoption(
+        "--memreturn-explain",
+        action="store_true",
+        default=None,
+        help="re-run a test that retained in fresh interpreters, to name lines and to try remedies",
+    )
+    group.addoption(
+        "--memreturn-explain-timeout",
+        default=None,
+        metavar="SECONDS",
+        help="end a re-run that takes longer (default: 60)",
     )
     for name, kind, description in _INI:
         parser.addini(name, description, type=kind, default=None)  # type: ignore[arg-type]

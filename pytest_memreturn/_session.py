@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import shutil
 import warnings
@@ -18,6 +19,7 @@ from pytest_memreturn._errors import (
 )
 from pytest_memreturn._failures import VerdictFailure
 from pytest_memreturn._ground import Lifetime, Pulse
+from pytest_memreturn._progress import Progress
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn._test_report import line_number, location, state_of
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._settings import Settings
+    from pytest_memreturn.reruns.command import Invocation
 
 T = TypeVar("T")
 
@@ -48,8 +51,15 @@ class Session:
         self._terminal_columns = shutil.get_terminal_size().columns
         # As this process has them, and with what hooks have added.
         self._instruments: tuple[Instruments, Instruments] | None = None
+        self._explains = True
+        self._progress = Progress(config)
         self._open_windows: list[Recorder] = []
         self._problem: str | None = None
+        self._invocation: Invocation | None = None
+        if self._settings.explain.value:
+            from pytest_memreturn.reruns.command import invocation_of
+
+            self._invocation = invocation_of(config)
         # Of fixtures that are alive, and outlive a test.
         self._lifetimes: dict[pytest.FixtureDef[Any], Lifetime] = {}
 
@@ -70,6 +80,10 @@ class Session:
                 self._problem = str(error)
             except Exception:  # noqa: BLE001, S110 - will be the reason of each test's record
                 pass
+
+    def explain_nothing(self) -> None:
+        """Judge only: somebody else has explained it, or will."""
+        self._explains, self._instruments = False, None
 
     def settings_for(self, item: pytest.Item) -> Settings | None:
         """How `item` is to be judged; ``None`` when it isn't. Raises `InvalidSettingError`."""
@@ -121,6 +135,8 @@ class Session:
                 state.records.append(attempt.unjudged("a subtest failed", own_outcome="failed"))
             return result
         record = attempt.close(opened)
+        if record.verdict == "retained" and settings.explain.value:
+            record = self._explained(item, record, settings)
         state.records.append(record)
         try:
             raise_verdict(
@@ -133,6 +149,37 @@ class Session:
             state.failure = failure
             raise
         return result
+
+    def _explained(self, item: pytest.Item, record: Record, settings: Settings) -> Record:
+        """The record with what re-runs in fresh interpreters tell."""
+        from pytest_memreturn._additions import added_remedies
+        from pytest_memreturn.reruns import native
+        from pytest_memreturn.reruns.findings import explained_by_reruns, incomplete
+        from pytest_memreturn.reruns.installed import has_glibc, preloadable
+        from pytest_memreturn.reruns.remedies import attempts
+        from pytest_memreturn.reruns.run import Runner
+
+        assert self._invocation is not None  # taken where the setting was found
+        seconds = settings.explain_timeout_seconds.value
+        run = Runner(self._invocation, item.nodeid, str(item.path), seconds)
+        try:
+            return explained_by_reruns(
+                record,
+                attempts(
+                    record.explanation.released if record.explanation else {},
+                    self._invocation.variables,
+                    has_glibc=has_glibc(),
+                    preloads=preloadable(),
+                    added=added_remedies(self._config),
+                ),
+                run,
+                self._progress,
+                traces_native=native.is_installed(),
+            )
+        except Exception as error:  # noqa: BLE001 - the verdict stands, whether explained or not
+            return incomplete(record, f"{type(error).__name__}: {error}")
+        finally:
+            self._progress("")
 
     def measure(self, item: pytest.Item, keywords: Mapping[str, object], label: str) -> Measure:
         """A block inside `item`, judged by its own keywords and the settings of the run."""
@@ -201,10 +248,14 @@ class Session:
     def instruments(self) -> Instruments:
         """What this process measures with, and what hooks have added to it."""
         from pytest_memreturn._additions import with_additions
+        from pytest_memreturn._instruments import VerdictExaminer
 
         bare = self._bare_instruments()
         if self._instruments is None or self._instruments[0] is not bare:
-            self._instruments = bare, with_additions(bare, self._config)
+            found = with_additions(bare, self._config)
+            examiner = bare.examiner if self._explains else VerdictExaminer(bare.examiner)
+            found = dataclasses.replace(found, examiner=examiner, progress=self._progress)
+            self._instruments = bare, found
         return self._instruments[1]
 
     def instruments_in_use(self) -> Instruments:

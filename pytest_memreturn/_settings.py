@@ -27,6 +27,9 @@ DEFAULT_MAX_RETAINED_BYTES = 2 * MIB
 # What polars freed was back within 1.1 s, and under a jemalloc with a decay of 1 s within 2.6 s.
 DEFAULT_SETTLE_SECONDS = 3.0
 
+# One re-run: as long as a slow test may take, and no night.
+DEFAULT_EXPLAIN_TIMEOUT_SECONDS = 60.0
+
 # Nobody waits that long for memory: more is a slip, such as milliseconds without their unit.
 _MOST_SECONDS = 3600
 
@@ -77,6 +80,8 @@ class Settings:
     settle_seconds: Sourced[float]
     mode: Sourced[Mode]
     strict: Sourced[bool]
+    explain: Sourced[bool]
+    explain_timeout_seconds: Sourced[float]
 
 
 DEFAULTS = Source(
@@ -88,6 +93,8 @@ DEFAULTS = Source(
         "settle": DEFAULT_SETTLE_SECONDS,
         "mode": "fail",
         "strict": False,
+        "explain": False,
+        "explain_timeout": DEFAULT_EXPLAIN_TIMEOUT_SECONDS,
     },
 )
 
@@ -127,6 +134,14 @@ def parse_seconds(value: object) -> float:
     return float(seconds)
 
 
+def _parse_time_limit(value: object) -> float:
+    seconds = parse_seconds(value)
+    if not seconds:
+        msg = f"{value!r} leaves no time at all"
+        raise ValueError(msg)
+    return seconds
+
+
 def _seconds(value: object) -> Fraction | None:
     if isinstance(value, str):
         found = _TIME.fullmatch(value.strip())
@@ -163,6 +178,8 @@ _PARSERS: Mapping[str, Callable[[object], object]] = {
     "settle": parse_seconds,
     "mode": _parse_mode,
     "strict": _parse_bool,
+    "explain": _parse_bool,
+    "explain_timeout": _parse_time_limit,
 }
 
 # What a marker, the fixture and measure() take; the rest concerns a whole run.
@@ -219,4 +236,6 @@ def resolve(sources: Sequence[Source]) -> Settings:
         settle_seconds=cast("Sourced[float]", found["settle"]),
         mode=cast("Sourced[Mode]", found["mode"]),
         strict=cast("Sourced[bool]", found["strict"]),
+        explain=cast("Sourced[bool]", found["explain"]),
+        explain_timeout_seconds=cast("Sourced[float]", found["explain_timeout"]),
     )

@@ -36,6 +36,11 @@ def detach(report: pytest.TestReport) -> list[Record]:
     return [dataclasses.replace(one, worker=node.gateway.id) for one in records]
 
 
+def attached(report: pytest.TestReport) -> list[Record]:
+    """The records that `attach` put there, which stay."""
+    return [Record.from_dict(one) for one in report.__dict__.get(_ATTRIBUTE, ())]
+
+
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process runs tests for a controller, which does the reporting."""
     return hasattr(config, "workerinput")

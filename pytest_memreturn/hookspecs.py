@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from pytest_memreturn.allocators._contract import Allocator
     from pytest_memreturn.probes._contract import AccountProbe
+    from pytest_memreturn.reruns._contract import RemedyCandidate
 
 
 @pytest.hookspec
@@ -29,4 +30,12 @@ def pytest_memreturn_probes(config: pytest.Config) -> Iterable[AccountProbe]:  #
     """Accounts of your own, for memory that no mapping shows: `AccountProbe` says how.
 
     Asked once in each process that judges tests, before its first test.
+    """
+
+
+@pytest.hookspec
+def pytest_memreturn_remedies(config: pytest.Config) -> Iterable[RemedyCandidate]:  # type: ignore[empty-body]
+    """Remedies of your own for ``--memreturn-explain`` to try: `RemedyCandidate` says what one is.
+
+    Asked when a test has retained and is to be explained, and again in each re-run that calls one.
     """

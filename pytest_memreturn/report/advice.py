@@ -5,16 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._accounts import UNEXPLAINED
+from pytest_memreturn._release_calls import (
+    MMAP_THRESHOLD,
+    ONE_ARENA,
+    TRIM_THRESHOLD,
+    alternative,
+    release_call,
+    setting,
+)
 from pytest_memreturn._sizes import format_size
+from pytest_memreturn.report.printable import NO_BREAK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_memreturn._explanation import Explanation
+    from pytest_memreturn._explanation import Explanation, Remedy
     from pytest_memreturn._record import Record
+
+# How many of the remedies that were tried, and helped, are quoted.
+_QUOTED = 3
 
 # A figure is worth naming when it is this part of what was retained.
 _WORTH_NAMING = 1 / 10
+
+_TRIES_IT = "--memreturn-explain tries it"
 
 _ADVICE = {
     "live-python": "find what keeps the survivors: a global, a cache, a closure, a thread",
@@ -23,7 +37,7 @@ _ADVICE = {
     "pinned-python": "build what stays apart from the many short-lived objects, "
     "or do the work in a child process that ends",
     "pinned-malloc": "build what stays apart from what goes, or do the work in a child process "
-    "that ends; MALLOC_MMAP_THRESHOLD_=131072 at process start (not tried) keeps large blocks "
+    f"that ends; {setting(MMAP_THRESHOLD)} at process start ({_TRIES_IT}) keeps large blocks "
     "off the heap",
     "mapped": "unmap or close it; a library may keep it as a pool of its own",
     "shared-memory": "close and unlink the segment",
@@ -36,15 +50,6 @@ _ADVICE_FOR_STACKS = (
     "end the threads whose stacks these are; recurse less deeply in those that stay"
 )
 
-# How a program asks an allocator for what is free, as far as that is known here.
-_RELEASES = {
-    "malloc": "malloc_trim(0)",
-    "jemalloc": 'mallctl("arena.4096.purge"), or set MALLOC_CONF=background_thread:true',
-    "tcmalloc": "MallocExtension_ReleaseFreeMemory()",
-    "mimalloc": "mi_collect(true)",
-    "pyarrow": "pyarrow.default_memory_pool().release_unused()",
-}
-
 
 def matters(record: Record, size: int) -> bool:
     """Whether a size is worth a line of its own beside what was retained."""
@@ -55,7 +60,11 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
     """What to try, for the first cause first."""
     if any(matters(record, one.bytes) for one in found.held_by_pytest):
         yield "log and print less, or -p no:logging (not tried): pytest keeps it for its report"
+    if found.remedies:
+        yield _tried(record, found)
     advice = _advice_for(record.cause or UNEXPLAINED)
+    if found.remedies and (record.cause or UNEXPLAINED).startswith("pinned-"):
+        advice = None  # what it tells to try has been tried
     ledger = record.ledger or {}
     if record.cause == "mapped" and ledger.get("stacks", 0) > ledger.get("mapped", 0):
         advice = _ADVICE_FOR_STACKS
@@ -65,25 +74,53 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
         yield advice
     if matters(record, found.unwritten_huge_page_bytes or 0):
         yield "madvise(MADV_NOHUGEPAGE) where it is mapped, or no huge pages at all (not tried)"
+    if not found.remedies:
+        yield from _untried(record, found)
+        if (record.cause or "").startswith("live-") and not found.lines:
+            yield "--memreturn-explain, which runs it again: it names the lines that allocated it"
+
+
+def recommended(record: Record, remedy: Remedy) -> bool:
+    """Whether a remedy was tried, and helped: what stays is allowed, or half of it came back."""
+    retained, returns = remedy.retained_bytes, remedy.returns_bytes
+    if retained is None or returns is None or returns <= 0:
+        return False
+    return retained <= (record.allowed_bytes or 0) or 2 * returns >= retained + returns
+
+
+def _tried(record: Record, found: Explanation) -> str:
+    """What was tried and helped, best first, with what it returned."""
+    helped = [one for one in found.remedies if recommended(record, one)]
+    if not helped:
+        count = sum(one.retained_bytes is not None for one in found.remedies)
+        return f"none of the {count} remedies that were tried returns half of it (-vv lists them)"
+    return f"{NO_BREAK}· ".join(
+        f"{one.name} (tried: returns {format_size(one.returns_bytes or 0)})".replace(" ", NO_BREAK)
+        for one in helped[:_QUOTED]
+    )
+
+
+def _untried(record: Record, found: Explanation) -> Iterator[str]:
+    """What the run itself has tried, and what only a fresh process can try."""
     readings = record.readings or {}
     at_gate, after_trim = readings.get(record.gate), readings.get("trim")
     if record.gate == "collect" and at_gate is not None and after_trim is not None:
         returns = at_gate - after_trim
         if matters(record, returns):
             calls = [
-                _release_call(name)
+                ", ".join(filter(None, (release_call(name), alternative(name))))
                 for name, size in found.released.items()
                 if matters(record, size)
             ]
             yield (
                 f"a trim (tried: returns {format_size(returns)}): trim=True judges after one; "
-                f"in production call {' and '.join(calls) or _release_call('malloc')} "
+                f"in production call {' and '.join(calls) or release_call('malloc')} "
                 "when such work is done"
             )
     tops = found.parts.get("malloc-free", {}).get("thread-arenas-tops", 0)
     if matters(record, tops):
         yield (
-            "MALLOC_ARENA_MAX=1 or MALLOC_TRIM_THRESHOLD_=131072 at process start (not tried): "
+            f"{setting(ONE_ARENA)} or {setting(TRIM_THRESHOLD)} at process start ({_TRIES_IT}): "
             f"{format_size(tops)} is free at the top of threads' arenas, out of a trim's reach"
         )
 
@@ -95,8 +132,3 @@ def _advice_for(slug: str) -> str | None:
     if slug.startswith("pinned-"):
         return "build what stays apart from what goes, or do the work in a child process that ends"
     return None
-
-
-def _release_call(allocator: str) -> str:
-    """What a program calls to have free memory handed back by `allocator`."""
-    return _RELEASES.get(allocator, f"the release of {allocator}")

@@ -12,15 +12,23 @@ from pytest_memreturn.report.advice import advice_lines, matters
 from pytest_memreturn.report.causes import cause_in_words
 from pytest_memreturn.report.holders import NAMED, VERBOSE, holder_lines, strip_lines
 from pytest_memreturn.report.printable import NO_BREAK, joined, printable
+from pytest_memreturn.report.rerun_lines import rerun_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_memreturn._explanation import AllocatorGrowth
     from pytest_memreturn._record import Record
 
 _INDENT = "  "
 _LABEL_WIDTH = 11
+# What a message is held to, where nobody asked for more; and the labels of what goes first when
+# there is too much: what says least about who has the memory and what would return it.
+_PAGE_COLUMNS, _PAGE_LINES = 100, 12
+_EXPENDABLE = (
+    *("malloc", "hidden", "excluded", "", "arenas", "huge pages", "more", "segment", "child"),
+    *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete", "survivors"),
+)
 _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 
 
@@ -36,13 +44,39 @@ def render_message(record: Record, *, width: int = 100, verbosity: int = 0) -> l
     """The lines of the message for a record that retained.
 
     They have at most `width` columns, but for words that are longer, such as a path.
-    From a verbosity of 2 on, every account, every listed survivor and exact bytes are shown.
+    Below a verbosity of 2 it is a page of a dozen lines of 100 columns at most; from there on,
+    every account, every listed survivor and exact bytes are shown.
     """
+    entries = list(_entries(record, width - _LABEL_WIDTH - len(_INDENT), verbosity))
+    if verbosity < VERBOSE:
+        entries = _few(entries)
     lines = _wrapped(headline(record), width, first="", rest=_INDENT)
-    for label, text in _entries(record, width - _LABEL_WIDTH - len(_INDENT), verbosity):
-        first = _INDENT + label.ljust(_LABEL_WIDTH)
-        lines += _wrapped(text, width, first=first, rest=" " * len(first))
+    for label, text in entries:
+        lines += _labelled(label, text, width)
     return lines
+
+
+def _few(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """As many of the entries as fit on a page, and how many more there are."""
+    lines = [len(_labelled(label, text, _PAGE_COLUMNS)) for label, text in entries]
+    left_out: set[int] = set()
+    for expendable in _EXPENDABLE:
+        for number in reversed(range(len(entries))):
+            if 1 + sum(lines) + bool(left_out) <= _PAGE_LINES:
+                break
+            if entries[number][0] == expendable:
+                left_out.add(number)
+                lines[number] = 0
+    kept = [one for number, one in enumerate(entries) if number not in left_out]
+    if left_out:
+        names = dict.fromkeys(entries[number][0] for number in sorted(left_out))
+        kept.append(("more", f"with -vv: {', '.join(name for name in names if name)}"))
+    return kept
+
+
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    first = _INDENT + label.ljust(_LABEL_WIDTH)
+    return _wrapped(text, width, first=first, rest=" " * len(first))
 
 
 def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:
@@ -85,6 +119,7 @@ def _entries(record: Record, columns: int, verbosity: int) -> Iterator[tuple[str
             continue
         name = f"{fixture.scope} fixture {fixture.fixture}"
         yield "excluded", f"{format_size(fixture.bytes)} of {name}, first set up in this test"
+    yield from rerun_lines(record, found, verbosity)
     for advice in advice_lines(record, found):
         yield "try", advice
     if verbosity >= VERBOSE:

@@ -42,6 +42,8 @@ def test_without_any_source_the_defaults_hold() -> None:
         settle_seconds=Sourced(DEFAULT_SETTLE_SECONDS, "default"),
         mode=Sourced("fail", "default"),
         strict=Sourced(value=False, origin="default"),
+        explain=Sourced(value=False, origin="default"),
+        explain_timeout_seconds=Sourced(60.0, "default"),
     )
     assert DEFAULT_MAX_RETAINED_BYTES == 2 * MIB
     assert DEFAULT_SETTLE_SECONDS == 3
@@ -55,8 +57,16 @@ def test_the_defaults_are_in_the_form_of_checked_values() -> None:
 SOURCES = [
     marker("function", trim=True),
     marker("class", max_retained="1 MiB", trim=False),
-    run("command line", max_retained="5 MiB", mode="warn", settle="500 ms"),
-    run("ini", max_retained="7 MiB", mode="off", strict=True, enabled=True, settle="7"),
+    run("command line", max_retained="5 MiB", mode="warn", settle="500 ms", explain=True),
+    run(
+        "ini",
+        max_retained="7 MiB",
+        mode="off",
+        strict=True,
+        enabled=True,
+        settle="7",
+        explain_timeout="5",
+    ),
 ]
 
 
@@ -69,6 +79,8 @@ def test_the_closest_source_wins_keyword_by_keyword() -> None:
         settle_seconds=Sourced(0.5, "command line"),
         mode=Sourced("warn", "command line"),
         strict=Sourced(value=True, origin="ini"),
+        explain=Sourced(value=True, origin="command line"),
+        explain_timeout_seconds=Sourced(5.0, "ini"),
     )
 
 

@@ -1,0 +1,69 @@
+"""Work-loads that keep memory for a known reason, and what is known to return it."""
+
+from __future__ import annotations
+
+import threading
+
+MIB = 1024 * 1024
+
+kept: list[object] = []
+cache: dict[str, list[str]] = {}
+
+
+def test_heap_top_pinned() -> None:
+    """60 MiB of small blocks are freed, and one that stays was taken last."""
+    blocks = [bytes(3_000) for _ in range(20_000)]
+    kept.append(bytes(3_000))
+    del blocks
+
+
+def test_dynamic_threshold() -> None:
+    """A freed block of 30 MiB has malloc put what follows on its heap, where it stays."""
+    first = bytearray(30 * MIB)
+    del first
+    blocks = [bytearray(4 * MIB) for _ in range(20)]
+    kept.append(bytes(3_000))
+    del blocks
+
+
+def test_thread_arenas() -> None:
+    """Four threads that live on have freed all they took, 20 MiB each, in turn."""
+    over = threading.Event()
+
+    def work(done: threading.Event) -> None:
+        # What malloc maps by itself at first; freed, it raises the thresholds.
+        first = bytearray(20 * MIB)
+        del first
+        blocks = [bytearray(100_000) for _ in range(200)]
+        del blocks
+        done.set()
+        over.wait()
+
+    for _ in range(4):
+        done = threading.Event()
+        threading.Thread(target=work, args=(done,), daemon=True).start()
+        done.wait()
+    kept.append(over)
+
+
+def test_pymalloc_fragmented() -> None:
+    """A million tuples go, one in 2,000 stays."""
+    tuples = [(number,) for number in range(1_000_000)]
+    kept.append(tuples[::2_000])
+    del tuples
+
+
+def test_cache_filled_once() -> None:
+    """What is made on first use, and kept for the next."""
+    if not cache:
+        cache["texts"] = [str(number) * 20 for number in range(200_000)]
+
+
+def test_pyarrow_pool() -> None:
+    """150 buffers of 1 MiB go back to the pool of pyarrow."""
+    import pyarrow as pa
+
+    buffers = [pa.allocate_buffer(600_000) for _ in range(150)]
+    for buffer in buffers:
+        memoryview(buffer).cast("B")[:] = bytes(600_000)
+    del buffers, buffer
