@@ -63,7 +63,7 @@ def test_the_remedy_that_works_is_found(judge: Judge, workload: str) -> None:
     assert quoted
     assert set(quoted) <= helped
     assert len(record.explanation.timeline) >= 2
-    assert record.explanation.one_time is (True if workload == "test_cache_filled_once" else False)
+    assert record.explanation.one_time is (workload == "test_cache_filled_once")
 
 
 def test_the_line_that_keeps_it_is_named(judge: Judge) -> None:

@@ -67,9 +67,9 @@ def lines_of(found: Record, *labels: str, verbosity: int = 0) -> list[str]:
 def test_the_heap_with_most_that_is_free_is_drawn() -> None:
     """In MiB and in its place; how much is free in the others is said."""
     assert lines_of(record("held-by-malloc", heap=PICTURE), "heap") == [
-        "heap       |██ 10.0 live|████ 49.0 free|" if False else lines_of(
-            record("held-by-malloc", heap=PICTURE), "heap"
-        )[0],
+        "heap       |██ 10.0 live|████ 49.0 free|"
+        if False
+        else lines_of(record("held-by-malloc", heap=PICTURE), "heap")[0],
         "and 35.0 MiB free in 2 more heaps (-vv draws them)",
     ]
     [strip, _] = lines_of(record("held-by-malloc", heap=PICTURE), "heap")
@@ -125,8 +125,10 @@ def test_pins_are_named_with_their_place_and_who_keeps_them() -> None:
     other = replace(PIN, what="native block", heap="pymalloc", address=0x10, chain=None)
     found = record("pinned-malloc", heap=PICTURE, pins=(PIN, other))
     assert lines_of(found, "pinned by") == [
-        "pinned by  12 × bytes 1.0 MiB at main heap + 59.0 MiB, beside 49.0 MiB free ← "
-        "app.CACHE (list) →",
+        (
+            "pinned by  12 × bytes 1.0 MiB at main heap + 59.0 MiB, beside 49.0 MiB free ← "
+            "app.CACHE (list) →"
+        ),
         "[3] → bytes 1.0 MiB",
     ]
     assert lines_of(found, "pinned by", verbosity=2)[2:] == [
