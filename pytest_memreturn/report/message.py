@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ _EXPENDABLE = (
     *("malloc", "hidden", "excluded", "", "arenas", "huge pages", "more", "segment", "child"),
     *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete", "survivors"),
 )
+# Between a figure and its unit, where no line is folded.
+_UNIT = re.compile(r"(?<=\d) (?=[KMGT]?i?B\b)")
 _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 
 
@@ -69,8 +72,8 @@ def _few(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
                 lines[number] = 0
     kept = [one for number, one in enumerate(entries) if number not in left_out]
     if left_out:
-        names = dict.fromkeys(entries[number][0] for number in sorted(left_out))
-        kept.append(("more", f"with -vv: {', '.join(name for name in names if name)}"))
+        entry = "entry" if len(left_out) == 1 else "entries"
+        kept.append(("more", f"{len(left_out)} {entry} left out (-vv shows them)"))
     return kept
 
 
@@ -81,7 +84,7 @@ def _labelled(label: str, text: str, width: int) -> list[str]:
 
 def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:
     lines = textwrap.wrap(
-        printable(text),
+        _UNIT.sub(NO_BREAK, printable(text)),
         width,
         initial_indent=first,
         subsequent_indent=rest,

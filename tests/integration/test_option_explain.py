@@ -1,4 +1,4 @@
-"""``--memreturn-explain``: a test that retained runs again in fresh interpreters, and what tells."""
+"""``--memreturn-explain``: a test that retained runs again in fresh interpreters."""
 
 from __future__ import annotations
 

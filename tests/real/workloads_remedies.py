@@ -61,7 +61,7 @@ def test_cache_filled_once() -> None:
 
 def test_pyarrow_pool() -> None:
     """150 buffers of 1 MiB go back to the pool of pyarrow."""
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
 
     buffers = [pa.allocate_buffer(600_000) for _ in range(150)]
     for buffer in buffers:

@@ -81,7 +81,7 @@ RETAINED = Record(
         ),
         pins=(Pin("dict", 1, 2, "main heap", 3, 4, "app.CACHE"), Pin("x", 1, 2, "a", 3, 4)),
         one_time=True,
-        lines=(Line("app.py", 7, 8, "x = 1"), Line("app.c", 7, -8, native=True)),
+        lines=(Line("app.py", 7, 8, "x = 1"), Line("app.c", 7, -8, native="parse")),
         remedies=(Remedy("trim", "call it", 1, 2), Remedy("jemalloc", "load it", None, None, "no")),
         timeline=((0.0, 5), (0.5, 6)),
         incomplete=("not found again",),

@@ -134,6 +134,8 @@ MESSAGES = {
           survivors  12,345 × app.Row 40.0 MiB · 300 × list 15.0 MiB · 7 × dict 5.0 MiB
           try        find what keeps the survivors: a global, a cache, a closure, a
                      thread
+          try        --memreturn-explain, which runs it again: it names the lines that
+                     allocated it
         """,
     ),
     "every survivor": (
@@ -149,6 +151,7 @@ MESSAGES = {
                      unexplained 0.3 (MiB)
           survivors  12,345 × app.Row 40.0 MiB · 300 × list 15.0 MiB · 7 × dict 5.0 MiB · 1 × str 60 B
           try        find what keeps the survivors: a global, a cache, a closure, a thread
+          try        --memreturn-explain, which runs it again: it names the lines that allocated it
           exact      105,171,968 bytes kept, 2,097,152 allowed
         """,  # noqa: E501
     ),
@@ -234,6 +237,7 @@ def explained(**found: object) -> Record:
         cause="mapped",
         causes={"mapped": 100 * MIB},
         retained_bytes=100 * MIB,
+        readings={"baseline": 45 * MIB, "end": 146 * MIB, "collect": 145 * MIB},
         explanation=Explanation(**found),  # type: ignore[arg-type]
     )
 
