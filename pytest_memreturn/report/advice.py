@@ -28,7 +28,7 @@ _QUOTED = 3
 # A figure is worth naming when it is this part of what was retained.
 _WORTH_NAMING = 1 / 10
 
-_TRIES_IT = "--memreturn-explain tries it"
+_TRIES_THEM = "--memreturn-explain tries them"
 
 _ADVICE = {
     "live-python": "find what keeps the survivors: a global, a cache, a closure, a thread",
@@ -37,8 +37,8 @@ _ADVICE = {
     "pinned-python": "build what stays apart from the many short-lived objects, "
     "or do the work in a child process that ends",
     "pinned-malloc": "build what stays apart from what goes, or do the work in a child process "
-    f"that ends; {setting(MMAP_THRESHOLD)} at process start ({_TRIES_IT}) keeps large blocks "
-    "off the heap",
+    f"that ends; {setting(MMAP_THRESHOLD)} keeps large blocks off the heap "
+    "(--memreturn-explain tries it)",
     "mapped": "unmap or close it; a library may keep it as a pool of its own",
     "shared-memory": "close and unlink the segment",
     "child-process": "end the process and wait for it: shut its pool or server down",
@@ -75,8 +75,10 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
     if matters(record, found.unwritten_huge_page_bytes or 0):
         yield "madvise(MADV_NOHUGEPAGE) where it is mapped, or no huge pages at all (not tried)"
     if not found.remedies:
-        yield from _untried(record, found)
-        if (record.cause or "").startswith("live-") and not found.lines:
+        untried = list(_untried(record, found))
+        yield from untried
+        is_named = any(_TRIES_THEM in text for text in untried)
+        if (record.cause or "").startswith("live-") and not found.lines and not is_named:
             yield "--memreturn-explain, which runs it again: it names the lines that allocated it"
 
 
@@ -120,7 +122,7 @@ def _untried(record: Record, found: Explanation) -> Iterator[str]:
     tops = found.parts.get("malloc-free", {}).get("thread-arenas-tops", 0)
     if matters(record, tops):
         yield (
-            f"{setting(ONE_ARENA)} or {setting(TRIM_THRESHOLD)} at process start ({_TRIES_IT}): "
+            f"{setting(ONE_ARENA)} or {setting(TRIM_THRESHOLD)} ({_TRIES_THEM}): "
             f"{format_size(tops)} is free at the top of threads' arenas, out of a trim's reach"
         )
 

@@ -146,6 +146,7 @@ def test_retained_objects_are_named(
           malloc     main heap 80.0 live
           survivors  400,000 × dict 23.8 MiB · 4 × list 19.1 MiB · 9 × str 900 B
           try        find what keeps the survivors: a global, a cache, a closure, a thread
+          try        --memreturn-explain, which runs it again: it names the lines that allocated it
 
         test_app.py:3: MemoryNotReturned
     """)
@@ -157,6 +158,7 @@ def test_retained_objects_are_named(
           malloc     main heap 80.0 live
           survivors  400,000 × dict 23.8 MiB · 4 × list 19.1 MiB · 9 × str 900 B · 1 × app.Row 90 B
           try        find what keeps the survivors: a global, a cache, a closure, a thread
+          try        --memreturn-explain, which runs it again: it names the lines that allocated it
           uncounted  lazy-free +0 B · file +0 B · huge-pages +0 B
           statistics malloc live +80.0 MiB
           statistics python live +40.0 MiB · held +40.0 MiB
@@ -346,9 +348,9 @@ def test_malloc_by_place(scene: Callable[..., str], text: Text) -> None:
                      where nothing is left to close, a C extension leaks
           try        a trim (tried: returns 15.0 MiB): trim=True judges after one; in
                      production call malloc_trim(0) when such work is done
-          try        MALLOC_ARENA_MAX=1 or MALLOC_TRIM_THRESHOLD_=131072 at process
-                     start (not tried): 25.0 MiB is free at the top of threads' arenas,
-                     out of a trim's reach
+          try        MALLOC_ARENA_MAX=1 or MALLOC_TRIM_THRESHOLD_=131072
+                     (--memreturn-explain tries them): 25.0 MiB is free at the top of
+                     threads' arenas, out of a trim's reach
 
         test_app.py:3: MemoryNotReturned
     """)
@@ -380,9 +382,8 @@ def test_what_lives_outside(scene: Callable[..., str], text: Text) -> None:
           child      python3 (pid 109) 9.0 MiB: python3 -m worker --queue images 9
           segment    psm_1f2e (shm, owner app) 30.0 MiB
           segment    pool (memfd, owner app) 9.0 MiB
-          segment    327 (sysv, owner app) 5.0 MiB
-          more       2 more children, 1 more segment (-vv names them)
           try        end the process and wait for it: shut its pool or server down
+          more       2 entries left out (-vv shows them)
 
         test_app.py:3: MemoryNotReturned
     """)
@@ -408,6 +409,8 @@ def test_what_does_not_show_in_the_footprint(scene: Callable[..., str], text: Te
           survivors  400,000 × dict 30.0 MiB
           try        find what keeps the survivors: a global, a cache, a closure, a
                      thread
+          try        --memreturn-explain, which runs it again: it names the lines that
+                     allocated it
 
         test_app.py:3: MemoryNotReturned
     """)
@@ -446,9 +449,9 @@ def test_what_does_not_show_in_the_footprint(scene: Callable[..., str], text: Te
             """
           where      malloc-free 62.0 · malloc-live 2.0 · unexplained 0.0 (MiB)
           malloc     thread arenas 60.0 tops
-          try        MALLOC_ARENA_MAX=1 or MALLOC_TRIM_THRESHOLD_=131072 at process
-                     start (not tried): 60.0 MiB is free at the top of threads' arenas,
-                     out of a trim's reach
+          try        MALLOC_ARENA_MAX=1 or MALLOC_TRIM_THRESHOLD_=131072
+                     (--memreturn-explain tries them): 60.0 MiB is free at the top of
+                     threads' arenas, out of a trim's reach
             """,
             id="tops of thread arenas",
         ),

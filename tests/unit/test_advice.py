@@ -52,8 +52,8 @@ FIRST = {
     "pinned-python": "build what stays apart from the many short-lived objects, "
     "or do the work in a child process that ends",
     "pinned-malloc": "build what stays apart from what goes, or do the work in a child process "
-    "that ends; MALLOC_MMAP_THRESHOLD_=131072 at process start (--memreturn-explain tries it) keeps large blocks "
-    "off the heap",
+    "that ends; MALLOC_MMAP_THRESHOLD_=131072 keeps large blocks off the heap "
+    "(--memreturn-explain tries it)",
     "pinned-my-pool": "build what stays apart from what goes, or do the work in a child process "
     "that ends",
     "mapped": "unmap or close it; a library may keep it as a pool of its own",
@@ -160,8 +160,8 @@ def test_tops_of_threads_arenas_need_another_way(tops: int, *, is_advised: bool)
         parts={"malloc-free": {"main-heap-pinned": 1, "thread-arenas-tops": tops}},
     )
     text = (
-        "MALLOC_ARENA_MAX=1 or MALLOC_TRIM_THRESHOLD_=131072 at process start "
-        "(--memreturn-explain tries it): 50.0 MiB is free at the top of threads' arenas, out of a trim's reach"
+        "MALLOC_ARENA_MAX=1 or MALLOC_TRIM_THRESHOLD_=131072 (--memreturn-explain tries them): "
+        "50.0 MiB is free at the top of threads' arenas, out of a trim's reach"
     )
     assert found == [text] * is_advised
 

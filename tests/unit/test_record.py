@@ -195,8 +195,8 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         ),
         "one_time": True,
         "lines": (
-            {"file": "app.py", "line": 7, "bytes": 8, "source": "x = 1", "native": False},
-            {"file": "app.c", "line": 7, "bytes": -8, "source": None, "native": True},
+            {"file": "app.py", "line": 7, "bytes": 8, "source": "x = 1", "native": None},
+            {"file": "app.c", "line": 7, "bytes": -8, "source": None, "native": "parse"},
         ),
         "remedies": (
             {
