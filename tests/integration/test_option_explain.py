@@ -108,10 +108,8 @@ def test_remedies_lines_and_timeline(pytester: pytest.Pytester, run: Run, record
             "  line       2.9 MiB test_app.py:7 KEPT.append(bytearray(3_000_000))",
             "  remedy     MALLOC_TRIM_THRESHOLD_=131072: keeps 1.0 MiB, returns +29.0 MiB: set *",
             "  remedy     my mistake: not known: LookupError: no such pool",
-            (
-                "  try        MALLOC_TRIM_THRESHOLD_=131072 (tried: returns 29.0 MiB) · "
-                "my switch (tried: returns"
-            ),
+            "  try        MALLOC_TRIM_THRESHOLD_=131072 (tried: returns 29.0 MiB) ·",
+            "             my switch (tried: returns 20.0 MiB)",
         ]
     )
     assert (pytester.path / "junit.xml").read_text(encoding="utf-8").count("<testcase") == 1

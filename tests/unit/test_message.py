@@ -238,6 +238,7 @@ def explained(**found: object) -> Record:
         causes={"mapped": 100 * MIB},
         retained_bytes=100 * MIB,
         readings={"baseline": 45 * MIB, "end": 146 * MIB, "collect": 145 * MIB},
+        ledger={"mapped": 100 * MIB, "unexplained": 0},
         explanation=Explanation(**found),  # type: ignore[arg-type]
     )
 
