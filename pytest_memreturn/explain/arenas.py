@@ -51,8 +51,6 @@ def find_arenas(
                     header = memory.read(pool, _HEADER_BYTES)
                 except OSError:  # unmapped meanwhile
                     break
-                if len(header) < _HEADER_BYTES:
-                    break
                 found = _live(header)
                 if found is not None:
                     number, live_bytes = found

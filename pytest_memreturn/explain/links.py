@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -48,10 +49,9 @@ def instance_namespace(one: object) -> Any:  # noqa: ANN401 - a dict of anything
     for base in of_type(type(one), "__mro__"):
         found = of_type(base, "__dict__").get("__dict__")
         if isinstance_of(found, GetSetDescriptorType):
-            try:
+            # A type of C code's may have room for it, and an instance none.
+            with contextlib.suppress(AttributeError):
                 return found.__get__(one)
-            except AttributeError:
-                return None
     return None
 
 

@@ -262,7 +262,9 @@ def in_child(item: pytest.Item) -> None:
             _run_and_exit(run)
         _, status = os.waitpid(child, 0)
         if status:
-            msg = f"in a child process the test ended with status {status}"
+            # Negative: the number of the signal that ended it.
+            code = os.waitstatus_to_exitcode(status)
+            msg = f"in a child process the test ended with status {code}"
             raise RuntimeError(msg)
 
     item.runtest = forked  # type: ignore[method-assign]

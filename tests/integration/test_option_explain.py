@@ -205,6 +205,25 @@ def test_why_a_re_run_tells_nothing(
     result.stdout.fnmatch_lines([f"  incomplete run alone: {reason}"])
 
 
+def test_only_the_window_of_the_test_is_explained(
+    pytester: pytest.Pytester, run: Run, records: Records
+) -> None:
+    """What a block in it keeps is not taken for what the test keeps; re-runs have it, too."""
+    pytester.makepyfile(
+        """
+        def test_keeps(memreturn):
+            with memreturn("1 GiB"):
+                pass
+        """
+    )
+
+    run("--memreturn", "--memreturn-explain").assert_outcomes(failed=1)
+
+    found = explanation(records, "test_keeps")
+    assert found["incomplete"] == []
+    assert {one["retained_bytes"] for one in found["remedies"]} > {MIB, 30 * MIB}
+
+
 def test_hooks_must_give_remedies(pytester: pytest.Pytester, run: Run, records: Records) -> None:
     """What is none is named, and the verdict stands."""
     pytester.makeconftest(_PLAYED.replace("return [", "return [42]\n    return ["))

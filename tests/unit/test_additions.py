@@ -9,8 +9,14 @@ from typing import TypeAlias, cast
 import pluggy
 import pytest
 
-from pytest_memreturn import AccountProbe, Allocator, AllocatorStatistics, hookspecs
-from pytest_memreturn._additions import with_additions
+from pytest_memreturn import (
+    AccountProbe,
+    Allocator,
+    AllocatorStatistics,
+    RemedyCandidate,
+    hookspecs,
+)
+from pytest_memreturn._additions import added_remedies, with_additions
 from pytest_memreturn._instruments import Instruments
 from pytest_memreturn._release import Releaser
 from pytest_memreturn.testing import Script, ScriptedProbe
@@ -47,7 +53,12 @@ class Device(AccountProbe):
         return 0
 
 
-def config_with(*, allocators: Iterable[Hook] = (), probes: Iterable[Hook] = ()) -> pytest.Config:
+def config_with(
+    *,
+    allocators: Iterable[Hook] = (),
+    probes: Iterable[Hook] = (),
+    remedies: Iterable[Hook] = (),
+) -> pytest.Config:
     """A run with one plugin for each of these implementations, the first registered first."""
     manager = pluggy.PluginManager("pytest")
     manager.add_hookspecs(hookspecs)
@@ -55,6 +66,8 @@ def config_with(*, allocators: Iterable[Hook] = (), probes: Iterable[Hook] = ())
         manager.register(SimpleNamespace(pytest_memreturn_allocators=implementation))
     for implementation in probes:
         manager.register(SimpleNamespace(pytest_memreturn_probes=implementation))
+    for implementation in remedies:
+        manager.register(SimpleNamespace(pytest_memreturn_remedies=implementation))
     return cast("pytest.Config", SimpleNamespace(hook=manager.hook))
 
 
@@ -265,3 +278,12 @@ def test_an_allocator_that_only_has_statistics() -> None:
     allocator = Silent()
     allocator.release()
     assert allocator.why_unavailable() is None
+
+
+def test_remedies_come_in_order() -> None:
+    """Each name once, since it is by its name that a re-run finds one."""
+    one, two = RemedyCandidate("one", "call it"), RemedyCandidate("two", "set it")
+    assert added_remedies(config_with(remedies=[hook([one, two])])) == [one, two]
+    twice = config_with(remedies=[hook([one]), hook([two, one])])
+    with pytest.raises(pytest.UsageError, match=r"remedies: 'one' is given twice"):
+        added_remedies(twice)

@@ -257,6 +257,13 @@ def test_nothing_is_kept_of_what_was_looked_for() -> None:
     assert gc.get_referrers(target[0]) == [target]
 
 
+def test_a_holder_may_have_let_go() -> None:
+    """While it was looked at; what it held was one of those that were looked for."""
+    first, second = object(), object()
+    assert chains._held_by([second], (first, second)) is second
+    assert chains._held_by([], (first, second)) is first
+
+
 def test_many_that_hold_one() -> None:
     """More than are looked for at once; the way to a name is found among them."""
     kept = fresh()

@@ -88,6 +88,21 @@ def test_free_memory_is_resident_or_given_back(memory: tuple[mmap.mmap, int]) ->
     )
 
 
+def test_what_was_given_back_may_begin_with_the_free_stretch(
+    memory: tuple[mmap.mmap, int],
+) -> None:
+    """Then nothing of it is resident before."""
+    found, start = memory
+    found[0] = 1
+    picture = picture_of(
+        walk_of(start, start + 3 * PAGE, [(start + PAGE, start + 3 * PAGE)], 2 * PAGE), []
+    )
+    assert [(one.kind, one.bytes) for one in picture.regions] == [
+        ("live", PAGE),
+        ("returned", 2 * PAGE),
+    ]
+
+
 def test_where_residency_is_not_told_free_is_free() -> None:
     """Of memory that is gone meanwhile."""
     start = 16 * PAGE

@@ -74,6 +74,14 @@ def test_the_heap_with_most_that_is_free_is_drawn() -> None:
     assert strip.startswith("heap       |█")
 
 
+def test_heaps_with_little_that_is_free_are_not_mentioned() -> None:
+    """They have no part in it."""
+    picture = HeapPicture(
+        proven=True, regions=(*REGIONS[:4], Region(THREAD, "free", 1 << 40, 9, 0))
+    )
+    assert len(lines_of(record("held-by-malloc", heap=picture), "heap")) == 1
+
+
 def test_every_heap_that_matters_is_drawn_who_wants_it() -> None:
     """With the name of each but the main one; one that is nearly full has no part in it."""
     drawn = lines_of(record("pinned-malloc", heap=PICTURE), "heap", verbosity=2)

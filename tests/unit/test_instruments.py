@@ -9,8 +9,8 @@ import pytest
 
 from pytest_memreturn import AccountProbe, Allocator, AllocatorStatistics
 from pytest_memreturn._errors import ReadingUnavailableError
-from pytest_memreturn._instruments import Instruments
-from pytest_memreturn.testing import Script, ScriptedProbe
+from pytest_memreturn._instruments import Examiner, Instruments, VerdictExaminer
+from pytest_memreturn.testing import Script, ScriptedProbe, Snapshot
 
 Answer: TypeAlias = Callable[[], object]
 
@@ -110,3 +110,15 @@ def test_one_that_fails_silences_no_other() -> None:
         Told("my-pool", raises(ValueError("boom"))), Told("other", answers({})), MALLOC
     )
     assert instruments.answering() == ["malloc"]
+
+
+def test_a_verdict_needs_to_know_what_huge_pages_filled_up() -> None:
+    """Also where nobody explains it."""
+
+    class Found(Examiner):
+        def filled_up_bytes(self, before: Snapshot, after: Snapshot) -> int:
+            assert before is after
+            return 5
+
+    snapshot = Script(0).readings()["baseline"]
+    assert VerdictExaminer(Found()).filled_up_bytes(snapshot, snapshot) == 5

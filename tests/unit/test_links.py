@@ -28,9 +28,9 @@ class Plain:
 
 
 class Slotted:
-    """With attributes in slots, one of them empty."""
+    """With attributes in slots, the first of them empty."""
 
-    __slots__ = ("body", "empty")
+    __slots__ = ("absent", "body")
 
     def __init__(self) -> None:
         self.body = HELD
@@ -148,6 +148,18 @@ def test_how_other_things_are_held() -> None:
     begun = coroutine()
     assert link(begun, HELD) == ""
     begun.close()
+
+
+def test_a_variable_may_have_no_value_yet() -> None:
+    """Then the next one is looked at."""
+
+    def inner() -> object:
+        return absent, body
+
+    body = HELD
+    assert link(inner, HELD) == " closure of 'body'"
+    absent = None
+    assert inner() == (absent, body)
 
 
 def test_an_instance_has_a_namespace_or_none() -> None:

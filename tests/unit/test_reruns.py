@@ -20,7 +20,7 @@ from pytest_memreturn._explanation import Explanation, Line, Remedy
 from pytest_memreturn._progress import Progress
 from pytest_memreturn._record import Record
 from pytest_memreturn._sizes import KIB, MIB
-from pytest_memreturn.reruns import child, command, installed
+from pytest_memreturn.reruns import child, command, installed, native
 from pytest_memreturn.reruns._contract import Answer, Order, RemedyCandidate, Task, parse_answer
 from pytest_memreturn.reruns.command import Invocation, invocation_of
 from pytest_memreturn.reruns.findings import (
@@ -608,3 +608,33 @@ def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_
         assert child.main(str(tmp_path / "order"), "3") == 0
     assert seen == [["here", "there"], ["there"]]
     assert command.__doc__
+
+
+@pytest.mark.parametrize(
+    ("stack", "asker"),
+    [
+        ([("malloc", "", 0), ("xmlNewNode", "a.c", 1), ("parse", "a.py", 2)], "xmlNewNode"),
+        ([("operator new(unsigned long)", "", 0), ("<unknown>", "", 0), ("grow", "", 0)], "grow"),
+        ([("malloc", "", 0), ("parse", "a.py", 2), ("run", "b.c", 1)], None),
+        ([("malloc", "", 0)], None),
+    ],
+)
+def test_which_native_function_asked_for_memory(
+    stack: list[tuple[str, str, int]], asker: str | None
+) -> None:
+    """The innermost with a name; nobody's where Python is nearer."""
+    record = SimpleNamespace(hybrid_stack_trace=lambda _: stack)
+    assert native._asker(record, {"parse"}) == asker
+
+
+def test_a_test_may_fail_in_a_child_process(capfd: pytest.CaptureFixture[str]) -> None:
+    """Then nobody knows what it keeps; what it raised is shown."""
+
+    def fails() -> None:
+        raise LookupError("only there")
+
+    item = SimpleNamespace(runtest=fails)
+    child.in_child(cast("pytest.Item", item))
+    with pytest.raises(RuntimeError, match=r"ended with status 1$"):
+        item.runtest()
+    assert "LookupError: only there" in capfd.readouterr().err

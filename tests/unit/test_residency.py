@@ -11,7 +11,7 @@ import pytest
 
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.probes import residency
-from pytest_memreturn.probes.residency import resident_bytes
+from pytest_memreturn.probes.residency import resident_bytes, resident_pages
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mincore is asked in Linux's way")
 
@@ -57,3 +57,8 @@ def test_where_nobody_tells_all_of_it_counts(monkeypatch: pytest.MonkeyPatch) ->
     """A block that is named with too many bytes is better than one that is missed."""
     monkeypatch.setattr(residency, "mincore", lambda: lambda *_: -1)
     assert resident_bytes(0, 5 * MIB) == 5 * MIB
+
+
+def test_nothing_has_no_pages() -> None:
+    """The kernel is not asked."""
+    assert resident_pages(4096, 4096) == bytearray()
