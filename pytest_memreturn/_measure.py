@@ -15,14 +15,20 @@ from pytest_memreturn._errors import (
     UnjudgedWarning,
 )
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged
-from pytest_memreturn._instruments import Instruments
+from pytest_memreturn._instruments import Instruments, say_nothing
 from pytest_memreturn._record import Record, Window
 from pytest_memreturn._recorder import Recorder
 from pytest_memreturn._release import Releaser
-from pytest_memreturn._settings import Source, check, resolve
+from pytest_memreturn._settings import (
+    DEFAULT_EXPLAIN_TIMEOUT_SECONDS,
+    Source,
+    check,
+    resolve,
+)
 from pytest_memreturn.allocators import known_allocators
 from pytest_memreturn.explain.examiner import ProcessExaminer
 from pytest_memreturn.probes import memory_probe, motion_probe, outside_probe
+from pytest_memreturn.report.holders import VERBOSE
 from pytest_memreturn.report.message import render_message
 from pytest_memreturn.report.printable import on_one_line
 
@@ -248,6 +254,32 @@ class Measure:
         """The footprint at each rung of the ladder that was climbed."""
         readings = self._judged(self.record.readings)
         return {rung: size for rung, size in readings.items() if size is not None}
+
+    def explain(
+        self,
+        work: Callable[[], object],
+        *,
+        timeout: float = DEFAULT_EXPLAIN_TIMEOUT_SECONDS,
+        progress: Callable[[str], object] = say_nothing,
+    ) -> str:
+        """Run `work`, what the block did, again in fresh interpreters; tells all that is found.
+
+        `work`: a function of a module, or of the script that was started, with no arguments; its
+        module is imported there. `timeout`: at most so many seconds for each of about fifteen
+        runs. `progress`: called with what is being done, such as ``print``. Gives the message in
+        full: lines that allocated, remedies that were tried with what they returned; `record` has
+        it as data. Raises `RuntimeError` for a block that did not retain memory, and `ValueError`
+        for work that a fresh interpreter can't find.
+        """
+        if self.verdict != "retained":
+            msg = f"there is nothing to explain: the verdict is {self.verdict}"
+            raise RuntimeError(msg)
+        from pytest_memreturn.reruns.explained import explained
+        from pytest_memreturn.reruns.work import runner_of, with_short_paths
+
+        with runner_of(work, self.record, timeout) as run:
+            self._record = with_short_paths(explained(self.record, run, progress))
+        return "\n".join(render_message(self._record, verbosity=VERBOSE))
 
     def _judged(self, figure: T | None) -> T:
         if figure is None:

@@ -153,29 +153,15 @@ class Session:
     def _explained(self, item: pytest.Item, record: Record, settings: Settings) -> Record:
         """The record with what re-runs in fresh interpreters tell."""
         from pytest_memreturn._additions import added_remedies
-        from pytest_memreturn.reruns import native
-        from pytest_memreturn.reruns.findings import explained_by_reruns, incomplete
-        from pytest_memreturn.reruns.installed import has_glibc, preloadable
-        from pytest_memreturn.reruns.remedies import attempts
+        from pytest_memreturn.reruns.explained import explained
+        from pytest_memreturn.reruns.findings import incomplete
         from pytest_memreturn.reruns.run import Runner
 
         assert self._invocation is not None  # taken where the setting was found
         seconds = settings.explain_timeout_seconds.value
         run = Runner(self._invocation, item.nodeid, str(item.path), seconds)
         try:
-            return explained_by_reruns(
-                record,
-                attempts(
-                    record.explanation.released if record.explanation else {},
-                    self._invocation.variables,
-                    has_glibc=has_glibc(),
-                    preloads=preloadable(),
-                    added=added_remedies(self._config),
-                ),
-                run,
-                self._progress,
-                traces_native=native.is_installed(),
-            )
+            return explained(record, run, self._progress, added_remedies(self._config))
         except Exception as error:  # noqa: BLE001 - the verdict stands, whether explained or not
             return incomplete(record, f"{type(error).__name__}: {error}")
         finally:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_memreturn import Record
 from pytest_memreturn.report.advice import recommended
+
+# Each runs its work-load a dozen times.
+pytestmark = pytest.mark.extended
 
 Judge = Callable[..., dict[str, Any]]
 
@@ -37,14 +43,21 @@ REMEDIES = {
 }
 
 
+def needs(*libraries: str) -> None:
+    """Say what is left out without them; where nothing may be, fail."""
+    for name in libraries:
+        if importlib.util.find_spec(name) is None:
+            left_out = f"left out: {name} is not installed"
+            if os.environ.get("MEMRETURN_TEST_EVERYTHING"):
+                pytest.fail(left_out)
+            pytest.skip(left_out)
+
+
 @pytest.mark.parametrize("workload", REMEDIES)
 def test_the_remedy_that_works_is_found(judge: Judge, workload: str) -> None:
     """It is recommended with its bytes; what does not help is not, and nor is what nobody tried."""
-    if workload == "test_pyarrow_pool" and importlib.util.find_spec("pyarrow") is None:
-        left_out = "left out: pyarrow is not installed"
-        if os.environ.get("MEMRETURN_TEST_EVERYTHING"):
-            pytest.fail(left_out)
-        pytest.skip(left_out)
+    if workload == "test_pyarrow_pool":
+        needs("pyarrow")
     works, does_not = REMEDIES[workload]
 
     found = judge(workload, "--memreturn-explain", source="workloads_remedies.py")
@@ -74,3 +87,49 @@ def test_the_line_that_keeps_it_is_named(judge: Judge) -> None:
     assert line["file"] == "test_workloads_remedies.py"
     assert line["source"].startswith('cache["texts"] = [str(number)')
     assert abs(line["bytes"] - found["retained_bytes"]) < found["retained_bytes"] / 4
+
+
+def test_the_native_function_that_allocated_is_named(judge: Judge) -> None:
+    """With the line of Python that called it."""
+    needs("lxml", "memray")
+
+    found = judge("test_document_kept", "--memreturn-explain", source="workloads_remedies.py")
+
+    (line, *_) = found["explanation"]["lines"]
+    assert line["source"].startswith('cache["document"] = etree.fromstring(')
+    assert line["native"].startswith("xml")
+    assert line["bytes"] >= found["retained_bytes"] / 2
+
+
+def test_outside_pytest(tmp_path: Path) -> None:
+    """A script has its own function explained, without running itself again."""
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+
+    ended = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    lines = ended.stdout.splitlines()
+    assert lines[0].startswith("kept 58.")
+    assert any(line.startswith("  remedy     malloc_trim(0): keeps ") for line in lines)
+    assert any(line.startswith("  try        malloc_trim(0) (tried: returns 58.") for line in lines)
+
+
+PROGRAM = """
+from pytest_memreturn import MemoryNotReturned, measure
+
+kept = []
+
+def work():
+    blocks = [bytes(3_000) for _ in range(20_000)]
+    kept.append(bytes(3_000))
+    del blocks
+
+if __name__ == "__main__":
+    measured = measure("1 MiB")
+    try:
+        with measured:
+            work()
+    except MemoryNotReturned:
+        print(measured.explain(work))
+"""
