@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,10 +15,17 @@ class Progress:
 
     def __init__(self, config: pytest.Config) -> None:
         self._plugins = config.pluginmanager
+        # Asked now, since while a test runs pytest has put a file in the terminal's place.
+        self._columns = shutil.get_terminal_size().columns
         self._is_shown = False
 
     def __call__(self, text: str) -> None:
         """Say what is being done; an empty text takes the line away."""
+        # A terminal that is gone has no part in a verdict.
+        with contextlib.suppress(Exception):
+            self._show(text)
+
+    def _show(self, text: str) -> None:
         reporter = self._plugins.get_plugin("terminalreporter")
         # A worker of pytest-xdist has none, and a log would keep every line of it.
         if reporter is None or not reporter.isatty or not (text or self._is_shown):
@@ -29,6 +37,6 @@ class Progress:
             if not self._is_shown:
                 reporter.ensure_newline()
             shown = f"memreturn: {text}" if text else ""
-            reporter.rewrite(shown[: reporter.screen_width - 1], erase=True)
+            reporter.rewrite(shown[: self._columns - 1], erase=True)
             reporter.flush()
         self._is_shown = bool(text)

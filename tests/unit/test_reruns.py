@@ -463,8 +463,6 @@ def test_which_c_library(monkeypatch: pytest.MonkeyPatch, libc: str, *, is_it: b
 class Reporter:
     """A terminal reporter that writes to a text."""
 
-    screen_width = 40
-
     def __init__(self, *, isatty: bool = True) -> None:
         self.isatty = isatty
         self.shown = io.StringIO()
@@ -494,8 +492,9 @@ class Capture:
 
 
 @pytest.mark.parametrize("captured", [True, False])
-def test_progress_on_a_terminal(*, captured: bool) -> None:
+def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, *, captured: bool) -> None:
     """One line, no longer than the terminal is wide, and gone in the end."""
+    monkeypatch.setenv("COLUMNS", "40")
     reporter, capture = Reporter(), Capture()
     plugins = {"terminalreporter": reporter, "capturemanager": capture if captured else None}
     progress = Progress(
@@ -508,6 +507,15 @@ def test_progress_on_a_terminal(*, captured: bool) -> None:
     progress("")
     assert reporter.shown.getvalue() == "memreturn: looks into the heaps and the\r\r"
     assert capture.asked == 2 * captured
+
+
+def test_a_terminal_that_fails_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was to be said is not worth a verdict."""
+    reporter = Reporter()
+    monkeypatch.setattr(reporter, "flush", lambda: 1 / 0)
+    manager = SimpleNamespace(get_plugin={"terminalreporter": reporter}.get)
+    Progress(cast("pytest.Config", SimpleNamespace(pluginmanager=manager)))("looks into the heaps")
+    assert reporter.shown.getvalue()
 
 
 @pytest.mark.parametrize("reporter", [None, Reporter(isatty=False)])
