@@ -123,8 +123,10 @@ def _differs_alone(record: Record, alone_bytes: int) -> list[str]:
     if abs(alone_bytes - kept) <= max(_NOISE_BYTES, kept * _DIFFERS_SHARE):
         return []
     return [
-        f"alone it keeps {format_size(alone_bytes)}, not {format_size(kept)}: "
-        "what re-runs tell is about that"
+        (
+            f"alone it keeps {format_size(alone_bytes)}, not {format_size(kept)}: "
+            "what re-runs tell is about that"
+        )
     ]
 
 
