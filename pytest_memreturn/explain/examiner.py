@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
 
 
-# With those for heaps and pins an explanation takes ten seconds at the most.
-_MOST_SECONDS_FOR_SURVIVORS = 4.5
+# Some 3 million objects. With those for heaps and pins an explanation takes ten seconds at most.
+_MOST_SECONDS_FOR_SURVIVORS = 4.0
+# From the beginning, so that who keeps the largest is told of many objects as well.
+_MOST_SECONDS_WITH_CHAINS = 5.5
 
 
 class ProcessExaminer(Examiner):
@@ -25,7 +27,12 @@ class ProcessExaminer(Examiner):
 
     def survivors(self, before: Snapshot, after: Snapshot) -> Survivors:
         """The objects that came between two snapshots and are still there."""
-        return survivors.find_survivors(before, after, time_limit(_MOST_SECONDS_FOR_SURVIVORS))
+        return survivors.find_survivors(
+            before,
+            after,
+            time_limit(_MOST_SECONDS_FOR_SURVIVORS),
+            time_limit(_MOST_SECONDS_WITH_CHAINS),
+        )
 
     def newborn(self, allocators: Sequence[AllocatorStatistics]) -> Survivors:
         """The objects that no full collection has seen yet."""

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pytest_memreturn._snapshot import Snapshot
     from pytest_memreturn.explain.heap_walk import HeapWalk
 
-# Some 7 million blocks, or 10 GB of them, and the arenas of 20 million small objects.
-_MOST_SECONDS = 3.0
+# Some 5 million blocks, or 8 GB of them, and the arenas of 20 million small objects.
+_MOST_SECONDS = 2.5
 # Some 2 million objects, each of which may own the blocks.
-_MOST_SECONDS_FOR_PINS = 2.5
+_MOST_SECONDS_FOR_PINS = 2.0
 
 
 @dataclass(frozen=True, slots=True)

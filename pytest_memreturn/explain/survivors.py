@@ -52,12 +52,16 @@ _OWN_REFERENCES = _own_references()
 
 
 def find_survivors(
-    before: Snapshot, after: Snapshot, is_over: Callable[[], bool] = lambda: False
+    before: Snapshot,
+    after: Snapshot,
+    is_over: Callable[[], bool] = lambda: False,
+    is_over_for_chains: Callable[[], bool] = lambda: False,
 ) -> Survivors:
     """Every object that lies, or has its buffer, in memory that was not resident before.
 
     Needs the mapping layout of both snapshots; without it, nobody can look. Of the largest types
-    the largest object is followed to what keeps it alive.
+    the largest object is followed to what keeps it alive. Not all are looked at once `is_over`,
+    and none is followed any further once `is_over_for_chains`.
     """
     if not (before.ranges and after.ranges):
         return Survivors()
@@ -73,7 +77,7 @@ def find_survivors(
         size_bytes = new.bytes_of(found)
         if size_bytes or new.owns_natively(found):
             tally.add(found, size_bytes)
-    types = tally.types(ChainFinder(is_over), census.own)
+    types = tally.types(ChainFinder(is_over_for_chains), census.own)
     return Survivors(types, tally.in_malloc_bytes, census.is_whole)
 
 
