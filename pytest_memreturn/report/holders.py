@@ -61,12 +61,15 @@ def _heap_strips(
         yield "", f"{'partial' if heap.partial else 'inconclusive'}: {heap.reason}"
 
 
-def _pins(found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
-    """Whose live blocks keep free memory in place."""
+def _pins(record: Record, found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
+    """Whose live blocks keep free memory in place: the worst, or all of them."""
+    pins = found.pins
+    if verbosity < VERBOSE:
+        pins = tuple(one for one in pins[:1] if matters(record, one.pinned_bytes))
     starts: dict[str, int] = {}
     for one in found.heap.regions if found.heap is not None else ():
         starts.setdefault(one.heap, one.address)
-    for pin in found.pins if verbosity >= VERBOSE else found.pins[:1]:
+    for pin in pins:
         place = f"in {pin.heap}"
         if pin.heap in starts:
             place = f"at {pin.heap} + {format_size(pin.address - starts[pin.heap])}"
@@ -91,7 +94,7 @@ def holder_lines(record: Record, found: Explanation, verbosity: int) -> Iterator
             kept_by = "" if native.chain is None else f" ← {_chain(native.chain)}"
             yield "may own it", f"{native.count:,} × {native.type}{kept_by}"
     if found.pins:
-        yield from _pins(found, verbosity)
+        yield from _pins(record, found, verbosity)
     elif survivors and "pinned-python" in causes and "live-python" not in causes:
         yield "pinned by", joined(_survivor(one) for one in survivors)
     for one in found.held_by_pytest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 
 MIB = 1024 * 1024
@@ -60,7 +61,7 @@ def test_cache_filled_once() -> None:
 
 def test_pyarrow_pool() -> None:
     """150 buffers of 1 MiB go back to the pool of pyarrow."""
-    import pyarrow as pa  # type: ignore[import-untyped]
+    pa = importlib.import_module("pyarrow")
 
     buffers = [pa.allocate_buffer(600_000) for _ in range(150)]
     for buffer in buffers:

@@ -137,6 +137,9 @@ def test_pins_are_named_with_their_place_and_who_keeps_them() -> None:
     assert lines_of(found, "pinned by", verbosity=2)[2:] == [
         "pinned by  12 × native block 1.0 MiB in pymalloc, beside 49.0 MiB free"
     ]
+    small = record("held-by-malloc", pins=(replace(PIN, pinned_bytes=MIB),))
+    assert lines_of(small, "pinned by") == []
+    assert len(lines_of(small, "pinned by", verbosity=2)) == 2
     assert lines_of(record("pinned-malloc", pins=(PIN,)), "pinned by")[0].startswith(
         "pinned by  12 × bytes 1.0 MiB in main heap, beside"
     )
