@@ -10,11 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import compress, filterfalse, repeat
 from operator import or_, rshift
-from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_memreturn.allocators._imported import imported
-from pytest_memreturn.explain.kinds import Kinds
+from pytest_memreturn.explain.kinds import Kinds, types_of_modules
 
 if TYPE_CHECKING:
     from pytest_memreturn.explain.kinds import Kind
@@ -144,16 +143,6 @@ def _sizes(objects: Sequence[object]) -> list[int]:
     with contextlib.suppress(Exception):
         return list(map(sys.getsizeof, objects))
     return list(map(size_of, objects))
-
-
-def types_of_modules() -> frozenset[int]:
-    """The ids of the types of modules, which are not to be asked what they refer to.
-
-    What a module's names refer to hangs on its dict, which gc tracks. What a C module keeps besides
-    must not be touched: _asyncio of CPython 3.12 shows dead objects of its free list, and to take a
-    reference to one and drop it makes that list a ring.
-    """
-    return frozenset({*map(id, map(type, list(sys.modules.values()))), id(ModuleType)})
 
 
 def _own_types() -> frozenset[int]:

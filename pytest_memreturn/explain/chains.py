@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import ModuleType
 
 from pytest_memreturn.allocators._imported import imported
 from pytest_memreturn.explain.chain_words import in_words
-from pytest_memreturn.explain.kinds import Kinds
+from pytest_memreturn.explain.kinds import Kinds, types_of_modules
+from pytest_memreturn.explain.links import isinstance_of
 from pytest_memreturn.explain.roots import Roots
 
 # A longer chain explains nothing, and each step is a pass over all objects: 35 ms for 2 million.
@@ -34,6 +36,7 @@ class ChainFinder:
         self._roots = Roots()
         self._kinds = Kinds()
         self._is_over = is_over
+        self._not_asked = types_of_modules()
 
     def chains_to(
         self, targets: list[object], ignored: Collection[int] = ()
@@ -86,7 +89,13 @@ class ChainFinder:
         for first in range(0, len(tracked), _ASKED_AT_ONCE):
             if self._is_over():
                 break
-            referents = gc.get_referents(*tracked[first : first + _ASKED_AT_ONCE])
+            referents = gc.get_referents(
+                *(
+                    one
+                    for one in tracked[first : first + _ASKED_AT_ONCE]
+                    if id(type(one)) not in self._not_asked
+                )
+            )
             while referents:
                 untracked = [
                     one
@@ -177,7 +186,12 @@ class _Search:
 
 def _held_by(holder: object, batch: Sequence[object]) -> object:
     """The first of some objects that `holder` refers to, if it still does."""
-    if len(batch) > 1:
+    if len(batch) > 1 and isinstance_of(holder, ModuleType):
+        # It must not be asked (see `types_of_modules`), and seldom holds anything itself.
+        for one in batch:
+            if any(other is holder for other in gc.get_referrers(one)):
+                return one
+    elif len(batch) > 1:
         referents = set(map(id, gc.get_referents(holder)))
         for one in batch:
             if id(one) in referents:

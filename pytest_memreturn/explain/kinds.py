@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn.allocators._imported import imported
@@ -72,6 +74,16 @@ class Kinds:
         if kind is None:
             kind = self._known[id(found)] = Kind(found, self._numpy_array)
         return kind
+
+
+def types_of_modules() -> frozenset[int]:
+    """The ids of the types of modules, which are not to be asked what they refer to.
+
+    What a module's names refer to hangs on its dict, which gc tracks. What a C module keeps besides
+    must not be touched: _asyncio of CPython 3.12 shows dead objects of its free list, and to take a
+    reference to one and drop it makes that list a ring.
+    """
+    return frozenset({*map(id, map(type, list(sys.modules.values()))), id(ModuleType)})
 
 
 def every_type() -> list[type]:

@@ -14,9 +14,9 @@ from pytest_memreturn._ranges import AddressSet, grown_ranges
 from pytest_memreturn._release import KEEPS_OLD_APART
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.explain.buffers import LibraryBuffers, buffer_in
-from pytest_memreturn.explain.census import BLOCK_BITS, Candidate, Census, size_of, types_of_modules
+from pytest_memreturn.explain.census import BLOCK_BITS, Candidate, Census, size_of
 from pytest_memreturn.explain.chains import ChainFinder
-from pytest_memreturn.explain.kinds import Kinds, every_type
+from pytest_memreturn.explain.kinds import Kinds, every_type, types_of_modules
 from pytest_memreturn.explain.of_one_type import OfOneType
 from pytest_memreturn.probes.residency import resident_bytes
 

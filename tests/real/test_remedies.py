@@ -77,16 +77,10 @@ def test_the_remedy_that_works_is_found(judge: Judge, workload: str) -> None:
     assert set(quoted) <= helped
     assert len(record.explanation.timeline) >= 2
     assert record.explanation.one_time is (workload == "test_cache_filled_once")
-
-
-def test_the_line_that_keeps_it_is_named(judge: Judge) -> None:
-    """A cache: its line, its bytes, and that a second call keeps no more."""
-    found = judge("test_cache_filled_once", "--memreturn-explain", source="workloads_remedies.py")
-
-    (line, *_) = found["explanation"]["lines"]
-    assert line["file"] == "test_workloads_remedies.py"
-    assert line["source"].startswith('cache["texts"] = [str(number)')
-    assert abs(line["bytes"] - found["retained_bytes"]) < found["retained_bytes"] / 4
+    if record.explanation.one_time:
+        line = record.explanation.lines[0]
+        assert line.file == "test_workloads_remedies.py"
+        assert (line.source or "").startswith('cache["texts"] = [str(number)')
 
 
 def test_the_native_function_that_allocated_is_named(judge: Judge) -> None:

@@ -47,8 +47,8 @@ def test_thread_arenas() -> None:
 
 
 def test_pymalloc_fragmented() -> None:
-    """A million tuples go, one in 2,000 stays."""
-    tuples = [(number,) for number in range(1_000_000)]
+    """Half a million tuples go, one in 2,000 stays."""
+    tuples = [(number,) for number in range(500_000)]
     kept.append(tuples[::2_000])
     del tuples
 

@@ -264,6 +264,27 @@ def test_a_holder_may_have_let_go() -> None:
     assert chains._held_by([], (first, second)) is first
 
 
+def test_no_module_is_asked_what_it_refers_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To touch the free list of _asyncio makes a ring of it on 3.12: the next walk never ends."""
+    ask = gc.get_referents
+
+    def asked(*objects: object) -> list[Any]:
+        assert not [one for one in objects if isinstance(one, ModuleType)]
+        return ask(*objects)
+
+    monkeypatch.setattr(gc, "get_referents", asked)
+    VIEWS.append((1, fresh()))
+    gc.collect()
+    gc.collect()
+    assert chain_of(lambda: VIEWS[0][1]) == f"{HERE}.VIEWS (list) → [0] → tuple[1] → bytes {SIZE}"
+    module = ModuleType("holder")
+    module.held = first = object()  # type: ignore[attr-defined]
+    names = vars(module)
+    assert chains._held_by(module, (object(), names)) is names
+    assert chains._held_by(module, (first, object())) is first
+    assert chains._held_by(ModuleType("other"), (first, object())) is first
+
+
 def test_many_that_hold_one() -> None:
     """More than are looked for at once; the way to a name is found among them."""
     kept = fresh()
