@@ -81,15 +81,18 @@ def types_of_modules() -> frozenset[int]:
 
     What a module's names refer to hangs on its dict, which gc tracks. What a C module keeps besides
     must not be touched: _asyncio of CPython 3.12 shows dead objects of its free list, and to take a
-    reference to one and drop it makes that list a ring.
+    reference to one and drop it makes that list a ring. A module that `sys.modules` has let go of
+    counts as well, and so does whatever somebody has put there in a module's place.
     """
-    return frozenset({*map(id, map(type, list(sys.modules.values()))), id(ModuleType)})
+    return frozenset(
+        {*map(id, every_type(ModuleType)), *map(id, map(type, list(sys.modules.values())))}
+    )
 
 
-def every_type() -> list[type]:
-    """Every type there is, by the way of who derives from whom."""
-    found: dict[int, type] = {id(object): object}
-    pending: list[type] = [object]
+def every_type(root: type = object) -> list[type]:
+    """A type and every type there is below it, by the way of who derives from whom."""
+    found: dict[int, type] = {id(root): root}
+    pending: list[type] = [root]
     while pending:
         one: type
         for one in type.__subclasses__(pending.pop()):

@@ -272,6 +272,9 @@ def test_no_module_is_asked_what_it_refers_to(monkeypatch: pytest.MonkeyPatch) -
         assert not [one for one in objects if isinstance(one, ModuleType)]
         return ask(*objects)
 
+    # Of a type of its own, and not in `sys.modules`: as a module that a test took away again.
+    unlisted = type("Unlisted", (ModuleType,), {})("unlisted")
+    assert type(unlisted) is not ModuleType
     monkeypatch.setattr(gc, "get_referents", asked)
     VIEWS.append((1, fresh()))
     gc.collect()
