@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn import _options, _xdist
 from pytest_memreturn.report.files import TABLE, write_whole
-from pytest_memreturn.report.json_report import json_report
+from pytest_memreturn.report.formats import FORMATS
 from pytest_memreturn.report.printable import on_one_line
+from pytest_memreturn.report.run import Run
 from pytest_memreturn.report.store import RecordStore
 from pytest_memreturn.report.table import TITLE, render_table, summary_line, unjudged_line
 from pytest_memreturn.report.tally import Tally
@@ -59,13 +60,13 @@ class RunReport:
 
     def write_files(self) -> bool:
         """Write every report file that was asked for; whether all of them could be."""
-        for target in self._targets:
-            if target.path is None:
-                continue
+        targets = [one for one in self._targets if one.path is not None]
+        run = Run(self._records(), self._tally, self._environment()) if targets else None
+        for target in targets:
+            assert target.path is not None
+            assert run is not None
             try:
-                write_whole(
-                    target.path, json_report(self._records(), self._tally, self._environment())
-                )
+                write_whole(target.path, FORMATS[target.format].render(run))
             except OSError as error:
                 problem = f"cannot write {target.path}: {error.strerror or error}"
                 self._unwritten.append(on_one_line(problem))

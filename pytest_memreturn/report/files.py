@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_memreturn.report.formats import FORMATS
+
 # The table goes to the terminal; every other format to a file.
 TABLE = "table"
-_SUFFIXES = {".json": "json"}
-FORMATS = tuple(_SUFFIXES.values())
+_BY_SUFFIX = {one.suffix: name for name, one in FORMATS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,15 @@ def parse_target(text: str) -> ReportTarget:
         msg = f"{text!r} is no report file: the formats are {', '.join(FORMATS)}, as in json:PATH"
         raise ValueError(msg)
     path = Path(text)
-    if path.suffix not in _SUFFIXES:
-        known = ", ".join(_SUFFIXES)
+    if path.suffix not in _BY_SUFFIX:
+        known = ", ".join(_BY_SUFFIX)
         msg = (
             f"{text!r} is no report file (known suffixes: {known}). "
             f"For the table, write the option last: 'pytest {text} --memreturn-report'. "
             f"For a file of another name, name its format: '--memreturn-report=json:{text}'"
         )
         raise ValueError(msg)
-    return ReportTarget(_SUFFIXES[path.suffix], path)
+    return ReportTarget(_BY_SUFFIX[path.suffix], path)
 
 
 def check_writable(path: Path) -> None:

@@ -32,6 +32,7 @@ from pytest_memreturn._snapshot import PeakQuality
 from pytest_memreturn._verdict import Outcome
 from pytest_memreturn.report.json_report import json_report
 from pytest_memreturn.report.message import render_message
+from pytest_memreturn.report.run import Run
 from pytest_memreturn.report.table import render_table, summary_line, unjudged_line
 from pytest_memreturn.report.tally import Tally
 
@@ -219,7 +220,7 @@ def test_a_record_of_another_version_is_read(record: Record, data: st.DataObject
 @given(st.lists(ANY, max_size=5))
 def test_a_report_comes_back_as_it_was(found: list[Record]) -> None:
     """Every record, in its order; and the summary counts each of them once."""
-    report = json.loads("".join(json_report(found, Tally.of(found), {})))
+    report = json.loads("".join(json_report(Run(found, Tally.of(found), {}))))
     assert [Record.from_dict(one) for one in report["tests"]] == found
     summary = report["summary"]
     assert summary["judged"] == summary["returned"] + summary["retained"]

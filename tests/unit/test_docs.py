@@ -37,6 +37,7 @@ SECTIONS = {
     "The whole": "report",
     "`environment`": "environment",
     "`summary`": "summary",
+    "`partial`": "partial",
     "`tests[]`: records": "record",
     "`readings`": "readings",
     "`shown`": "shown",

@@ -28,6 +28,7 @@ from pytest_memreturn._outside import ChildProcess, Segment
 from pytest_memreturn._record import Exclusion, Record
 from pytest_memreturn.probes.environment import environment
 from pytest_memreturn.report.json_report import SCHEMA_VERSION, json_report
+from pytest_memreturn.report.run import Run
 from pytest_memreturn.report.tally import Tally
 
 RETAINED = Record(
@@ -107,7 +108,7 @@ ENVIRONMENT = environment("linux", ["malloc"], {"tcmalloc": "no known version"})
 
 def written(records: Sequence[Record], about: Mapping[str, Any]) -> str:
     """The whole report."""
-    return "".join(json_report(records, Tally.of(records), about))
+    return "".join(json_report(Run(records, Tally.of(records), about)))
 
 
 def test_a_report_holds_every_record_and_their_sums() -> None:

@@ -1,0 +1,26 @@
+"""The formats of report files: what each is called, and what writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_memreturn.report.json_report import json_report
+
+if TYPE_CHECKING:
+    from pytest_memreturn.report.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write a run to a file: piece by piece, as text."""
+
+    suffix: str
+    render: Callable[[Run], Iterator[str]]
+
+
+# By the name that stands before the colon in FORMAT:PATH.
+FORMATS: Mapping[str, Format] = {
+    "json": Format(".json", json_report),
+}
