@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._accounts import FREE, LIVE
@@ -111,6 +111,7 @@ def explain(
         stock.ledger,
         parts,
         python_in_malloc_bytes=in_malloc_bytes,
+        census_is_whole=survivors.is_whole,
         filled_up_bytes=evidence.filled_up_bytes,
     )
     pins: tuple[Pin, ...] = ()
@@ -185,7 +186,7 @@ def _survivors(
             all_live_bytes=malloc_live_bytes,
         )
     if sum(one.bytes for one in newborn.types) > sum(one.bytes for one in found.types):
-        found = newborn
+        found = replace(newborn, is_whole=found.is_whole)
     return found, in_malloc_bytes
 
 

@@ -85,6 +85,7 @@ def find_causes(
     free_parts: Mapping[str, Mapping[str, int]],
     *,
     python_in_malloc_bytes: int | None,
+    census_is_whole: bool = True,
     filled_up_bytes: int = 0,
 ) -> Causes:
     """Turn accounts into causes.
@@ -94,7 +95,8 @@ def find_causes(
 
     `python_in_malloc_bytes` is what surviving Python objects hold of the live bytes of malloc,
     or of what serves in its place; ``None`` where nobody could look, so that nobody can say whether
-    Python objects or native code hold those bytes.
+    Python objects or native code hold those bytes. Nor can they of the rest, where the census of
+    those objects was not whole.
 
     `filled_up_bytes` of malloc's free memory have no cause: huge pages brought them, and nobody
     took them.
@@ -107,6 +109,7 @@ def find_causes(
         found[slug] = found.get(slug, 0) + size
 
     unspent = max(python_in_malloc_bytes or 0, 0)
+    rest_is_native = python_in_malloc_bytes is not None and census_is_whole
     for account, size in at_gate.to_dict().items():
         if account in _FIXED_CAUSES:
             add(_FIXED_CAUSES[account], size)
@@ -114,10 +117,7 @@ def find_causes(
             by_python = min(unspent, max(size, 0))
             unspent -= by_python
             add("live-python", by_python)
-            add(
-                "live-native" if python_in_malloc_bytes is not None else UNEXPLAINED,
-                size - by_python,
-            )
+            add("live-native" if rest_is_native else UNEXPLAINED, size - by_python)
         elif account.endswith(FREE):
             name = account.removesuffix(FREE)
             parts = free_parts.get(account, {})

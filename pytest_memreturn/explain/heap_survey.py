@@ -34,7 +34,7 @@ class Detail:
     arenas: tuple[Arena, ...]
 
 
-def survey(now: Snapshot, clock: Callable[[], float] = time.perf_counter) -> HeapSurvey:
+def survey(now: Snapshot, clock: Callable[[], float] = time.thread_time) -> HeapSurvey:
     """Walk malloc's heaps and look at pymalloc's arenas; what cannot be looked at is left out."""
     is_over = time_limit(_MOST_SECONDS, clock)
     walk = walk_heaps(is_over)
@@ -45,7 +45,7 @@ def survey(now: Snapshot, clock: Callable[[], float] = time.perf_counter) -> Hea
 
 
 def pins(
-    survey: HeapSurvey, causes: Collection[str], clock: Callable[[], float] = time.perf_counter
+    survey: HeapSurvey, causes: Collection[str], clock: Callable[[], float] = time.thread_time
 ) -> tuple[Pin, ...]:
     """What keeps free memory in place, as far as that is among the `causes`; the worst first."""
     detail = survey.detail

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._accounts import UNEXPLAINED
+from pytest_memreturn._accounts import LIVE, UNEXPLAINED
 from pytest_memreturn._release_calls import (
     MMAP_THRESHOLD,
     ONE_ARENA,
@@ -78,8 +78,17 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
         untried = list(_untried(record, found))
         yield from untried
         is_named = any(_TRIES_THEM in text for text in untried)
-        if (record.cause or "").startswith("live-") and not found.lines and not is_named:
+        if _is_alive(record) and not found.lines and not is_named:
             yield "--memreturn-explain, which runs it again: it names the lines that allocated it"
+
+
+def _is_alive(record: Record) -> bool:
+    """Whether most of it is in use, by somebody known or by nobody knows whom."""
+    if record.cause != UNEXPLAINED:
+        return (record.cause or "").startswith("live-")
+    ledger = record.ledger or {}
+    live_bytes = sum(size for account, size in ledger.items() if account.endswith(LIVE))
+    return live_bytes > ledger.get(UNEXPLAINED, 0)
 
 
 def recommended(record: Record, remedy: Remedy) -> bool:

@@ -191,3 +191,11 @@ def test_stacks_have_an_advice_of_their_own() -> None:
     ledger = {"stacks": 50 * MIB, "mapped": MIB, "unexplained": 0}
     (first, *_) = advice(replace(HELD, cause="mapped", ledger=ledger))
     assert first.startswith("end the threads")
+
+
+@pytest.mark.parametrize(("live", "named"), [(60, True), (40, False)])
+def test_lines_are_named_of_what_nobody_could_tell_the_owner_of(live: int, *, named: bool) -> None:
+    """Where it is in use; nobody allocated what no account holds."""
+    ledger = {"malloc-live": live * MIB, "mapped": 0, "unexplained": 50 * MIB}
+    record = replace(HELD, cause="unexplained", readings=None, ledger=ledger)
+    assert (EXPLAIN in advice(record)) == named

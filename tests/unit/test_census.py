@@ -145,3 +145,13 @@ def test_a_limit_of_time() -> None:
     for now[0] in (5.0, 7.0, 7.1):
         answers.append(is_over())
     assert answers == [False, False, True]
+
+
+def test_a_busy_machine_takes_no_time_from_a_search() -> None:
+    """Up to a point: nobody waits for ever."""
+    passed = [100.0]
+    is_over = time_limit(2.0, lambda: 0.0, lambda: passed[0])
+    answers = []
+    for passed[0] in (101.0, 110.0, 110.1):
+        answers.append(is_over())
+    assert answers == [False, False, True]

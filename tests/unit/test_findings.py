@@ -118,6 +118,23 @@ def test_after_a_trim_at_the_gate_what_is_left_is_pinned() -> None:
     assert found.after_trim_bytes == 3000
 
 
+@pytest.mark.parametrize("newborn", [Survivors(), Survivors((SurvivorType("x", 9, 900),), 900)])
+def test_a_census_without_enough_time_accuses_no_native_code(newborn: Survivors) -> None:
+    """Objects that nobody had the time to look at may have what is left; and it says so."""
+    some = Survivors((SurvivorType("bytes", 1, 300),), 300, is_whole=False)
+    found = Case(
+        reading(1000, pool(1000, 1000)),
+        reading(3000, pool(3000, 3000)),
+        newborn=newborn,
+        released={},
+        looks=Looks(some, all_python_bytes=2500),
+    ).findings()
+    assert found.causes.bytes_by_cause.keys() == {"unexplained", "live-python"}
+    assert found.explanation.incomplete == (
+        "survivors are partial: there are too many objects to look at all of them in time",
+    )
+
+
 def test_where_nobody_could_be_asked_nothing_is_pinned() -> None:
     """Free memory was only held, as far as anybody knows."""
     found = Case(reading(1000, pool(100, 1000)), reading(3000, pool(100, 3000))).findings()

@@ -218,6 +218,13 @@ def test_what_nobody_could_look_at_is_unexplained() -> None:
     assert found.bytes_by_cause == {"unexplained": 60, "live-python": 30}
 
 
+def test_a_census_that_is_not_whole_accuses_no_native_code() -> None:
+    """What it has found is Python's; of the rest nobody can say whose it is."""
+    ledger = Ledger(90, {"malloc-live": 90})
+    found = find_causes(ledger, {}, python_in_malloc_bytes=30, census_is_whole=False)
+    assert found.bytes_by_cause == {"unexplained": 60, "live-python": 30}
+
+
 def test_a_negative_census_takes_nothing_away() -> None:
     """Survivors can't hold less than nothing of an account."""
     found = find_causes(Ledger(20, {"malloc-live": 20}), {}, python_in_malloc_bytes=-5)
