@@ -106,6 +106,10 @@ class Session:
         # Outside the handler, so that pytest shows no chain of exceptions.
         pytest.fail(problem, pytrace=False)
 
+    def will_judge(self, item: pytest.Item, settings: Settings) -> None:
+        """Note that the body of a test will be judged, for the report of its set-up."""
+        state_of(item).gate = settings.gate.value
+
     def judged_call(self, item: pytest.Item, settings: Settings) -> Generator[None, T, T]:
         """Run the rest of the call phase inside a window and raise what the verdict asks for."""
         from pytest_memreturn._measure import Attempt, raise_verdict

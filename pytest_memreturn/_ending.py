@@ -1,0 +1,95 @@
+"""How a run ends: what stopped it early, and the tests that had begun by then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pytest_memreturn._record import Record
+from pytest_memreturn.report.printable import on_one_line
+from pytest_memreturn.report.run import Partial
+
+if TYPE_CHECKING:
+    from pytest_memreturn._settings import Gate
+
+_INTERRUPTED = "keyboard-interrupt"  # what pytest-xdist says of a worker that was
+
+
+class Ending:
+    """Follows the tests of a run, as far as whoever reports is told of them.
+
+    A node id alone does not tell a test: several workers may run the same one.
+    """
+
+    def __init__(self) -> None:
+        self._running: Counter[str] = Counter()
+        self._begun = 0
+        self._owed: dict[tuple[str | None, str], Gate] = {}
+        # In their order, and each once.
+        self._reasons: dict[str, None] = {}
+
+    def test_begins(self, nodeid: str) -> None:
+        """A test is run now."""
+        self._begun += 1
+        self._running[nodeid] += 1
+
+    def test_ends(self, nodeid: str) -> None:
+        """It has been run; or somebody will run it again."""
+        self._running[nodeid] -= 1
+        if self._running[nodeid] <= 0:
+            del self._running[nodeid]
+
+    def verdict_is_due(self, nodeid: str, worker: str | None, gate: Gate) -> None:
+        """The test is set up, and its body is to be judged."""
+        self._owed[worker, nodeid] = gate
+
+    def verdict_came(self, nodeid: str, worker: str | None) -> Gate | None:
+        """The body has ended, with a verdict or without; the gate, where one was due."""
+        return self._owed.pop((worker, nodeid), None)
+
+    def stopped(self, reason: object) -> None:
+        """Something kept the run from its end."""
+        self._reasons[on_one_line(str(reason))] = None
+
+    def interrupted(self, error: BaseException) -> None:
+        """Ctrl-C, `pytest.exit` or a limit has ended the run."""
+        said = str(error)
+        # pytest and pytest-xdist each have a class of this name for what they tell themselves.
+        named = type(error).__name__ != "Interrupted"
+        self.stopped(_first_line(error) if named or not said else said)
+
+    def failed(self, error: BaseException) -> None:
+        """Pytest itself has ended the run, or a worker's."""
+        self.stopped(f"internal error: {_first_line(error)}")
+
+    def worker_lost(self, worker: str, error: object) -> None:
+        """A worker has gone before its end."""
+        self.stopped(f"worker {worker} {'was interrupted' if error == _INTERRUPTED else 'died'}")
+
+    def early_end(self, collected: int | None) -> Partial | None:
+        """What is missing of a run of so many tests (``None``: nobody knows), if it ended early."""
+        if not self._reasons:
+            return None
+        reason = self._why()
+        not_begun = 0 if collected is None else collected - self._begun
+        if not_begun > 0:
+            reason += f"; {not_begun} of {collected} tests were not run"
+        return Partial(reason, tuple(sorted(self._running)))
+
+    def still_owed(self) -> Iterator[Record]:
+        """A record for each test whose verdict was due when the run ended."""
+        reason = "the run ended while it ran"
+        if self._reasons:
+            reason += f": {self._why()}"
+        for (worker, nodeid), gate in self._owed.items():
+            yield Record(nodeid, "unjudged", gate, worker=worker, reason=reason)
+        self._owed.clear()
+
+    def _why(self) -> str:
+        return "; ".join(self._reasons)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
