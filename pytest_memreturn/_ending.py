@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._settings import Gate
 
 _INTERRUPTED = "keyboard-interrupt"  # what pytest-xdist says of a worker that was
+_DIED = "died"
 
 
 class Ending:
@@ -25,17 +26,20 @@ class Ending:
     def __init__(self) -> None:
         self._running: Counter[str] = Counter()
         self._begun = 0
+        self._crashed: set[str] = set()
         self._owed: dict[tuple[str | None, str], Gate] = {}
-        # In their order, and each once.
+        # Each once, in their order; of workers, what became of which.
         self._reasons: dict[str, None] = {}
+        self._lost: dict[str, str] = {}
 
     def test_begins(self, nodeid: str) -> None:
         """A test is run now."""
-        self._begun += 1
+        # Some schedulers give the test that a worker died in to the next one.
+        self._begun += nodeid not in self._crashed
         self._running[nodeid] += 1
 
     def test_ends(self, nodeid: str) -> None:
-        """It has been run; or somebody will run it again."""
+        """It has been run."""
         self._running[nodeid] -= 1
         if self._running[nodeid] <= 0:
             del self._running[nodeid]
@@ -45,8 +49,22 @@ class Ending:
         self._owed[worker, nodeid] = gate
 
     def verdict_came(self, nodeid: str, worker: str | None) -> Gate | None:
-        """The body has ended, with a verdict or without; the gate, where one was due."""
+        """The body has ended, judged or not; the gate, where a verdict was due."""
         return self._owed.pop((worker, nodeid), None)
+
+    def test_crashed(self, nodeid: str, worker: str, *, runs_again: bool) -> Record | None:
+        """A worker died in the test: a record in the place of its verdict, if one was due."""
+        gate = self.verdict_came(nodeid, worker)
+        self._crashed.add(nodeid)
+        if runs_again:
+            self.test_ends(nodeid)
+            return None
+        if gate is None:
+            return None
+        reason = f"worker {worker} {self._lost.get(worker, _DIED)} while it ran"
+        return Record(
+            nodeid, "unjudged", gate, worker=worker, reason=reason, own_outcome="failed"
+        )
 
     def stopped(self, reason: object) -> None:
         """Something kept the run from its end."""
@@ -54,10 +72,11 @@ class Ending:
 
     def interrupted(self, error: BaseException) -> None:
         """Ctrl-C, `pytest.exit` or a limit has ended the run."""
-        said = str(error)
         # pytest and pytest-xdist each have a class of this name for what they tell themselves.
-        named = type(error).__name__ != "Interrupted"
-        self.stopped(_first_line(error) if named or not said else said)
+        if type(error).__name__ != "Interrupted":
+            self.stopped(_first_line(error))
+        elif not str(error).endswith(_INTERRUPTED):  # or it is known already
+            self.stopped(error)
 
     def failed(self, error: BaseException) -> None:
         """Pytest itself has ended the run, or a worker's."""
@@ -65,29 +84,37 @@ class Ending:
 
     def worker_lost(self, worker: str, error: object) -> None:
         """A worker has gone before its end."""
-        self.stopped(f"worker {worker} {'was interrupted' if error == _INTERRUPTED else 'died'}")
+        self._lost[worker] = "was interrupted" if error == _INTERRUPTED else _DIED
 
     def early_end(self, collected: int | None) -> Partial | None:
         """What is missing of a run of so many tests (``None``: nobody knows), if it ended early."""
-        if not self._reasons:
-            return None
         reason = self._why()
+        if not reason and not self._running:
+            return None
+        reason = reason or "the run ended while tests ran"
         not_begun = 0 if collected is None else collected - self._begun
         if not_begun > 0:
-            reason += f"; {not_begun} of {collected} tests were not run"
+            reason += f"; {not_begun} of {collected} tests were not reached"
         return Partial(reason, tuple(sorted(self._running)))
 
     def still_owed(self) -> Iterator[Record]:
         """A record for each test whose verdict was due when the run ended."""
         reason = "the run ended while it ran"
-        if self._reasons:
-            reason += f": {self._why()}"
+        if why := self._why():
+            reason += f": {why}"
         for (worker, nodeid), gate in self._owed.items():
             yield Record(nodeid, "unjudged", gate, worker=worker, reason=reason)
         self._owed.clear()
 
     def _why(self) -> str:
-        return "; ".join(self._reasons)
+        fates: dict[str, list[str]] = {}
+        for worker, fate in self._lost.items():
+            fates.setdefault(fate, []).append(worker)
+        lost = (
+            f"worker{'s' if len(workers) > 1 else ''} {', '.join(workers)} {fate}"
+            for fate, workers in fates.items()
+        )
+        return "; ".join([*lost, *self._reasons])
 
 
 def _first_line(error: BaseException) -> str:

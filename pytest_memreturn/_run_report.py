@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn import _options, _xdist
 from pytest_memreturn._ending import Ending
-from pytest_memreturn._record import Record
 from pytest_memreturn.report.files import TABLE, write_whole
 from pytest_memreturn.report.formats import FORMATS
 from pytest_memreturn.report.printable import on_one_line
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_memreturn._instruments import Instruments
+    from pytest_memreturn._record import Record
     from pytest_memreturn._verdict import Outcome
 
 _MARKUP: dict[Outcome | None, dict[str, bool]] = {
@@ -76,18 +76,11 @@ class RunReport:
     def test_crashed(self, report: pytest.TestReport) -> None:
         """Note the test that a worker died in, with the report that pytest-xdist made of it."""
         worker = _xdist.worker_of(report)
-        gate = self.ending.verdict_came(report.nodeid, worker)
-        if report.outcome != "failed":  # somebody has it run again
-            self.ending.test_ends(report.nodeid)
-        elif gate is not None:
-            record = Record(
-                report.nodeid,
-                "unjudged",
-                gate,
-                worker=worker,
-                reason=f"worker {worker} died while it ran",
-                own_outcome="failed",
-            )
+        assert worker is not None  # or there would be no such report
+        record = self.ending.test_crashed(
+            report.nodeid, worker, runs_again=report.outcome != "failed"
+        )
+        if record is not None:
             self._keep(record)
 
     def end(self, collected: int | None) -> bool:

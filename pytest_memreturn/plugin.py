@@ -140,10 +140,14 @@ class _Judging:
         if error is not None:
             self._report.worker_lost(node, error)
 
+    # First, since a second Ctrl-C may come while others still deal with the one before.
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note why the run ends early: Ctrl-C, `pytest.exit`, a limit that is reached."""
         self._report.ending.interrupted(excinfo.value)
 
+    # First, since whoever shows it ends the call.
+    @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note what ends the run, or a worker of it."""
         self._report.ending.failed(excinfo.value)
