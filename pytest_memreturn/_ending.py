@@ -20,13 +20,16 @@ _DIED = "died"
 class Ending:
     """Follows the tests of a run, as far as whoever reports is told of them.
 
-    A node id alone does not tell a test: several workers may run the same one.
+    A node id alone does not tell a test: several workers may run the same one. `gate_of_all` is
+    for where every test is judged unless it says otherwise.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gate_of_all: Gate | None = None) -> None:
         self._running: Counter[str] = Counter()
         self._begun = 0
         self._crashed: set[str] = set()
+        self._gate_of_all = gate_of_all
+        self._last_heard_of: dict[str | None, str] = {}
         self._owed: dict[tuple[str | None, str], Gate] = {}
         # Each once, in their order; of workers, what became of which.
         self._reasons: dict[str, None] = {}
@@ -48,13 +51,17 @@ class Ending:
         """The test is set up, and its body is to be judged."""
         self._owed[worker, nodeid] = gate
 
-    def verdict_came(self, nodeid: str, worker: str | None) -> Gate | None:
-        """The body has ended, judged or not; the gate, where a verdict was due."""
-        return self._owed.pop((worker, nodeid), None)
+    def verdict_came(self, nodeid: str, worker: str | None) -> None:
+        """The body has ended, judged or not."""
+        self._owed.pop((worker, nodeid), None)
+        self._last_heard_of[worker] = nodeid
 
     def test_crashed(self, nodeid: str, worker: str, *, runs_again: bool) -> Record | None:
         """A worker died in the test: a record in the place of its verdict, if one was due."""
-        gate = self.verdict_came(nodeid, worker)
+        gate = self._owed.pop((worker, nodeid), None)
+        if gate is None and self._last_heard_of.get(worker) != nodeid:
+            # It died in the set-up; or a plugin that repeats tests holds their reports back.
+            gate = self._gate_of_all
         self._crashed.add(nodeid)
         if runs_again:
             self.test_ends(nodeid)
@@ -62,9 +69,7 @@ class Ending:
         if gate is None:
             return None
         reason = f"worker {worker} {self._lost.get(worker, _DIED)} while it ran"
-        return Record(
-            nodeid, "unjudged", gate, worker=worker, reason=reason, own_outcome="failed"
-        )
+        return Record(nodeid, "unjudged", gate, worker=worker, reason=reason, own_outcome="failed")
 
     def stopped(self, reason: object) -> None:
         """Something kept the run from its end."""

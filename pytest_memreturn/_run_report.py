@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._record import Record
+    from pytest_memreturn._settings import Gate
     from pytest_memreturn._verdict import Outcome
 
 _MARKUP: dict[Outcome | None, dict[str, bool]] = {
@@ -41,14 +42,19 @@ class RunReport:
     is told what becomes of the tests, and of the run.
     """
 
-    def __init__(self, config: pytest.Config, instruments: Callable[[], Instruments]) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        instruments: Callable[[], Instruments],
+        gate_of_all: Gate | None,
+    ) -> None:
         self._is_worker = _xdist.is_worker(config)
         self._targets = [] if self._is_worker else _options.report_targets(config)
         self._instruments = instruments
         # A table or a file needs every record at the end; without them, the tally is enough.
         self._store = RecordStore() if self._targets else None
         self._tally = Tally()
-        self.ending = Ending()
+        self.ending = Ending(gate_of_all)
         self._partial: Partial | None = None
         self._unjudged: list[str] = []
         self._unwritten: list[str] = []
@@ -57,6 +63,11 @@ class RunReport:
     def is_wanted(self) -> bool:
         """Whether this process has a table or a file to give."""
         return bool(self._targets)
+
+    def verdict_is_due(self, nodeid: str, gate: Gate) -> None:
+        """Expect a record of a test that is run in this process."""
+        if not self._is_worker:
+            self.ending.verdict_is_due(nodeid, None, gate)
 
     def collect(self, report: pytest.TestReport) -> None:
         """Take the records off a report."""

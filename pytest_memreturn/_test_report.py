@@ -30,8 +30,9 @@ _HOW_IT_ENDED = {
 class TestState:
     """What has become of a test so far, kept with its item.
 
-    `gate` is that of a test whose body is to be judged. `records` wait for the next report. `failure` is what its verdict raised: a warning where
-    the run turns warnings into errors. `subtest_failed` is told while the window is open.
+    `gate` is that of a test whose body is to be judged. `records` wait for the next report.
+    `failure` is what its verdict raised: a warning where the run turns warnings into errors.
+    `subtest_failed` is told while the window is open.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
@@ -49,6 +50,11 @@ _STATE = pytest.StashKey[TestState]()
 def state_of(item: pytest.Item) -> TestState:
     """The state of `item`, new when there is none yet."""
     return item.stash.setdefault(_STATE, TestState())
+
+
+def expect_verdict(item: pytest.Item, gate: Gate) -> None:
+    """Note that the body of a test is to be judged, which the report of its set-up will say."""
+    state_of(item).gate = gate
 
 
 def location(item: pytest.Item) -> str:

@@ -80,7 +80,9 @@ class _Judging:
         from pytest_memreturn._session import Session
 
         self.session = Session(config)
-        self._report = RunReport(config, self.session.instruments_in_use)
+        self._report = RunReport(
+            config, self.session.instruments_in_use, self.session.gate_of_all()
+        )
         if self._report.is_wanted:
             config.pluginmanager.register(_Following(self._report.ending), "memreturn-following")
         if config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) > 0:
@@ -90,7 +92,10 @@ class _Judging:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """A mark that cannot be right is an error of its test, before any fixture is set up."""
         if (settings := self.session.settings_or_fail(item)) is not None:
-            self.session.will_judge(item, settings)
+            from pytest_memreturn._test_report import expect_verdict
+
+            expect_verdict(item, settings.gate.value)
+            self._report.verdict_is_due(item.nodeid, settings.gate.value)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
