@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -39,6 +38,9 @@ class Ended:
     err: str
 
 
+Here: TypeAlias = Callable[..., Ended]
+
+
 @pytest.fixture
 def suite(pytester: pytest.Pytester, scripted: Path) -> Path:
     """Three tests, with what the second does left open."""
@@ -54,8 +56,21 @@ def _add_to_conftest(folder: Path, text: str) -> None:
         conftest.write(text)
 
 
-def _run(folder: Path, *arguments: str, report: str = "report.json") -> Ended:
-    """A process of its own, as signals end one; what it says goes into pipes."""
+@pytest.fixture
+def here(pytester: pytest.Pytester) -> Here:
+    """Run the suite in this process."""
+
+    def here(*arguments: str, report: str = "report.json") -> Ended:
+        result = pytester.runpytest_inprocess(
+            f"--memreturn-report={report}", *arguments, no_reraise_ctrlc=True
+        )
+        return Ended(int(result.ret), result.stdout.str(), result.stderr.str())
+
+    return here
+
+
+def _process(folder: Path, *arguments: str, report: str = "report.json") -> Ended:
+    """The same in a process of its own, which may end; what it says goes into pipes."""
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
@@ -86,17 +101,16 @@ def _drafts(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("act", "reason", "status"),
     [
-        ("os.kill(os.getpid(), signal.SIGINT)", "KeyboardInterrupt", 2),
         ("raise KeyboardInterrupt", "KeyboardInterrupt", 2),
         ("pytest.exit('enough')", "Exit: enough", 2),
         ("pytest.exit('enough', returncode=7)", "Exit: enough", 7),
     ],
 )
-def test_ends_in_a_test(suite: Path, act: str, reason: str, status: int) -> None:
+def test_ends_in_a_test(suite: Path, here: Here, act: str, reason: str, status: int) -> None:
     """The report has every verdict that was taken, why there are no more, and what ran."""
     _write(suite, act)
 
-    ended = _run(suite)
+    ended = here()
 
     assert ended.status == status
     report = _report(suite)
@@ -114,8 +128,20 @@ def test_ends_in_a_test(suite: Path, act: str, reason: str, status: int) -> None
         assert f"\nPARTIAL {reason}; 1 of 3 tests were not reached\n" in ended.out
 
 
+def test_ctrl_c(suite: Path) -> None:
+    """The same with the signal itself."""
+    _write(suite, "os.kill(os.getpid(), signal.SIGINT)")
+
+    ended = _process(suite)
+
+    assert ended.status == pytest.ExitCode.INTERRUPTED
+    report = _report(suite)
+    assert report["partial"]["running"] == [ENDS]
+    assert _verdicts(report) == {"test_keeps_30": "retained", "test_ends": "unjudged"}
+
+
 @pytest.mark.parametrize("phase", ["set-up", "tear-down"])
-def test_ends_in_a_fixture(suite: Path, phase: str) -> None:
+def test_ends_in_a_fixture(suite: Path, here: Here, phase: str) -> None:
     """A verdict that was taken before the end stays; one that was still to come is unjudged."""
     _write(suite, "pass")
     acts = ["yield"]
@@ -128,7 +154,7 @@ def test_ends_in_a_fixture(suite: Path, phase: str) -> None:
         + "    items[1].fixturenames.append('ends')\n",
     )
 
-    _run(suite)
+    here()
 
     report = _report(suite)
     assert report["partial"]["running"] == [ENDS]
@@ -141,26 +167,20 @@ def test_interrupted_twice(suite: Path) -> None:
     _write(suite, "raise KeyboardInterrupt")
     _add_to_conftest(suite, "\ndef pytest_keyboard_interrupt(): raise KeyboardInterrupt\n")
 
-    ended = _run(suite)
+    ended = _process(suite)
 
     assert ended.status not in {0, 1}
     assert _report(suite)["partial"]["reason"].startswith("KeyboardInterrupt; ")
 
 
-def test_interrupted_without_any_report(suite: Path) -> None:
+def test_interrupted_without_any_report(suite: Path, here: Here, pytester: pytest.Pytester) -> None:
     """The summary says which verdict is missing."""
     _write(suite, "raise KeyboardInterrupt")
 
-    ended = _run(suite, "-o", "memreturn_report=", report="table")
+    ended = here(report="table")
     assert "PARTIAL KeyboardInterrupt; 1 of 3 tests were not reached" in ended.out
 
-    shown = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
-        cwd=suite,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+    shown = pytester.runpytest_inprocess(no_reraise_ctrlc=True).stdout.str()
     assert f"UNJUDGED {ENDS} - the run ended while it ran: KeyboardInterrupt" in shown
     assert "PARTIAL" not in shown
 
@@ -171,19 +191,19 @@ def test_interrupted_without_any_report(suite: Path) -> None:
         (["-x"], "stopping after 1 failures; 2 of 3 tests were not reached", []),
         (["--maxfail=2"], None, []),
         (
-            ["--stepwise", "-p", "cacheprovider"],
+            ["--stepwise"],
             "Test failed, continuing from this test next run.; 2 of 3 tests were not reached",
             [],
         ),
     ],
 )
 def test_stops_by_itself(
-    suite: Path, arguments: list[str], reason: str | None, running: list[str]
+    suite: Path, here: Here, arguments: list[str], reason: str | None, running: list[str]
 ) -> None:
     """A run that was told to stop early says so; one that did not come to that is whole."""
     _write(suite, "pass")
 
-    _run(suite, *arguments)
+    here(*arguments)
 
     report = _report(suite)
     partial = {"reason": reason, "running": running} if reason else None
@@ -191,19 +211,19 @@ def test_stops_by_itself(
     assert _verdicts(report)["test_keeps_30"] == "retained"
 
 
-def test_a_limit_that_the_last_test_reaches(suite: Path) -> None:
+def test_a_limit_that_the_last_test_reaches(suite: Path, here: Here) -> None:
     """The run says that it stopped, as pytest does; nothing is counted as missing."""
     _write(suite, "pass")
-    _run(suite, "-x", "-k", "keeps_30")
+    here("-x", "-k", "keeps_30")
     assert _report(suite)["partial"]["reason"] == "stopping after 1 failures"
 
 
-def test_no_test_could_be_collected(suite: Path) -> None:
+def test_no_test_could_be_collected(suite: Path, here: Here) -> None:
     """A report without any record says why."""
     _write(suite, "pass")
     (suite / "test_broken.py").write_text("import no_such_module", encoding="utf-8")
 
-    ended = _run(suite)
+    ended = here()
 
     assert ended.status == pytest.ExitCode.INTERRUPTED
     report = _report(suite)
@@ -211,7 +231,7 @@ def test_no_test_could_be_collected(suite: Path) -> None:
     assert report["tests"] == []
 
 
-def test_an_internal_error(suite: Path) -> None:
+def test_an_internal_error(suite: Path, here: Here) -> None:
     """Where pytest itself fails, what was judged until then is reported."""
     _write(suite, "pass")
     _add_to_conftest(
@@ -222,7 +242,7 @@ def test_an_internal_error(suite: Path) -> None:
         "    if 'ends' in nodeid: raise RuntimeError('broken\\nhook')\n",
     )
 
-    ended = _run(suite)
+    ended = here()
 
     assert ended.status == pytest.ExitCode.INTERNAL_ERROR
     report = _report(suite)
@@ -230,13 +250,13 @@ def test_an_internal_error(suite: Path) -> None:
     assert _verdicts(report) == {"test_keeps_30": "retained", "test_ends": "returned"}
 
 
-@pytest.mark.parametrize("error", ["RuntimeError('broken')", "KeyboardInterrupt", "SystemExit(5)"])
+@pytest.mark.parametrize("error", ["RuntimeError('broken')", "KeyboardInterrupt"])
 def test_others_fail_at_the_end(suite: Path, error: str) -> None:
     """The report is written whatever the hooks and fixtures of others do when the run is over."""
     _write(suite, "pass")
     _add_to_conftest(suite, f"\ndef pytest_sessionfinish(): raise {error}\n")
 
-    ended = _run(suite)
+    ended = _process(suite)
 
     assert ended.status != 0
     report = _report(suite)
@@ -250,7 +270,7 @@ def test_a_signal_that_ends_the_process(suite: Path, name: str) -> None:
     _write(suite, f"os.kill(os.getpid(), signal.{name})")
     (suite / "report.json").write_text("of the run before", encoding="utf-8")
 
-    ended = _run(suite)
+    ended = _process(suite)
 
     assert ended.status == -getattr(signal, name)
     assert (suite / "report.json").read_text(encoding="utf-8") == "of the run before"
@@ -264,7 +284,7 @@ def test_sigterm_as_an_interrupt(suite: Path) -> None:
         suite, "\nimport signal\nsignal.signal(signal.SIGTERM, signal.default_int_handler)\n"
     )
 
-    ended = _run(suite)
+    ended = _process(suite)
 
     assert ended.status == pytest.ExitCode.INTERRUPTED
     assert _report(suite)["partial"]["running"] == [ENDS]
@@ -282,10 +302,10 @@ def test_a_full_disk(suite: Path) -> None:
         limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9))"
     _write(suite, f"import resource; {limit}")
 
-    ended = _run(suite, "--memreturn-report")
+    ended = _process(suite, "--memreturn-report")
 
     assert ended.status == pytest.ExitCode.INTERNAL_ERROR
-    assert f"\ncannot write {'report.json'}: File too large\n" in ended.out
+    assert "\ncannot write report.json: File too large\n" in ended.out
     # Records that found no room on the disk were kept, and are in the table.
     assert "\n3 judged: 2 returned, 1 retained (30.0 MiB)\n" in ended.out
     assert ended.out.count("test_app.py::test_returns") == 1
@@ -293,11 +313,11 @@ def test_a_full_disk(suite: Path) -> None:
     assert not _drafts(suite)
 
 
-def test_a_device_is_no_report(suite: Path) -> None:
+def test_a_device_is_no_report(suite: Path, here: Here) -> None:
     """A path that holds no file is refused before the first test."""
     _write(suite, "pass")
 
-    ended = _run(suite, report="json:/dev/full")
+    ended = here(report="json:/dev/full")
 
     assert ended.status == pytest.ExitCode.USAGE_ERROR
     assert "cannot write 'json:/dev/full': there is something that is no regular file" in ended.err
@@ -338,7 +358,7 @@ class _FirstOf(dict[str, Format]):
 
 
 @pytest.mark.parametrize("arguments", [["-p", "no:terminal"], []])
-def test_where_there_is_no_summary(suite: Path, arguments: list[str]) -> None:
+def test_where_there_is_no_summary(suite: Path, here: Here, arguments: list[str]) -> None:
     """Without one, as after an internal error, a lost report is told on the error stream."""
     _write(suite, "os.rmdir('reports')")
     if not arguments:
@@ -346,15 +366,15 @@ def test_where_there_is_no_summary(suite: Path, arguments: list[str]) -> None:
             suite, "\ndef pytest_runtest_logfinish(nodeid): 'ends' in nodeid and 1 / 0\n"
         )
 
-    ended = _run(suite, *arguments, report="reports/report.json")
+    ended = here(*arguments, report="reports/report.json")
 
     assert ended.status == pytest.ExitCode.INTERNAL_ERROR
-    lost = f"memreturn: cannot write {Path('reports/report.json')}: No such file or directory\n"
+    lost = f"memreturn: cannot write {Path('reports/report.json')}: No such file or directory"
     assert lost in ended.err
     assert "cannot write" not in ended.out
 
 
-def test_two_runs_with_one_report(suite: Path) -> None:
+def test_two_runs_with_one_report(suite: Path, here: Here) -> None:
     """The later one counts, whole; whoever reads in between has the whole of the earlier."""
     other = suite / "other"
     other.mkdir()
@@ -369,24 +389,9 @@ def test_two_runs_with_one_report(suite: Path) -> None:
         "pathlib.Path('between.json').write_bytes(pathlib.Path('report.json').read_bytes())",
     )
 
-    ended = _run(suite, "test_app.py")
+    ended = here("test_app.py")
 
     assert ended.status == pytest.ExitCode.TESTS_FAILED
     assert list(_verdicts(_report(suite, "between.json"))) == ["test_returns"]
     assert len(_report(suite)["tests"]) == 3
     assert not _drafts(suite)
-
-
-def test_a_report_is_as_public_as_any_file(suite: Path) -> None:
-    """Written anew, too."""
-    _write(suite, "pass")
-    for _ in range(2):
-        _run(suite)
-        mode = (suite / "report.json").stat().st_mode & 0o777
-        assert mode == 0o666 & ~_umask()
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
