@@ -102,7 +102,7 @@ _WORKERS = ("--tx", "2*popen")
         ("-n2", "--dist=loadfile"),
         ("-n2", "--dist=loadgroup"),
         ("-n2", "--dist=worksteal"),
-        ("--dist=load", "--tx", f"2*popen//python={sys._base_executable}"),
+        ("--dist=load", "--tx", f"2*popen//python={Path(sys.executable).resolve()}"),
     ],
     ids=["loadscope", "loadfile", "loadgroup", "worksteal", "another interpreter"],
 )
@@ -112,7 +112,7 @@ def test_however_they_are_spread(
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
 ) -> None:
-    """Which worker gets which test, and which interpreter runs it, is nothing that a verdict depends on."""
+    """No verdict depends on which worker runs a test, nor on whose interpreter that is."""
     # What an interpreter without packages of its own needs to run the tests.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.environ["PYTHONPATH"], *sys.path]))
     pytester.makepyfile(test_app=_SUITE)
