@@ -172,6 +172,11 @@ def may_have_workers(config: pytest.Config) -> bool:
     return bool(config.getoption("dist", "no") != "no")
 
 
+def run_by_each_worker(config: pytest.Config) -> bool:
+    """Whether each worker of pytest-xdist runs every test, and not its share of them."""
+    return bool(config.getoption("dist", "no") == "each")
+
+
 def run_sources(config: pytest.Config) -> list[Source]:
     """The command line and the ini file as checked sources, closest first.
 

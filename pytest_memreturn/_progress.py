@@ -38,5 +38,7 @@ class Progress:
                 reporter.ensure_newline()
             shown = f"memreturn: {text}" if text else ""
             reporter.rewrite(shown[: self._columns - 1], erase=True)
+            if not text:
+                reporter.write("\r")  # what comes next begins where the line did
             reporter.flush()
         self._is_shown = bool(text)

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn import _options, _xdist
+from pytest_memreturn._ending import Ending
 from pytest_memreturn.report.files import TABLE, write_whole
 from pytest_memreturn.report.formats import FORMATS
 from pytest_memreturn.report.printable import on_one_line
-from pytest_memreturn.report.run import Run
+from pytest_memreturn.report.run import Partial, Run
 from pytest_memreturn.report.store import RecordStore
 from pytest_memreturn.report.table import TITLE, render_table, summary_line, unjudged_line
 from pytest_memreturn.report.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     import pytest
 
     from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._record import Record
+    from pytest_memreturn._settings import Gate
     from pytest_memreturn._verdict import Outcome
 
 _MARKUP: dict[Outcome | None, dict[str, bool]] = {
@@ -34,48 +38,88 @@ _MARKUP: dict[Outcome | None, dict[str, bool]] = {
 class RunReport:
     """Collects records, and writes the reports that were asked for.
 
-    Under pytest-xdist the workers send their records and only the controller reports.
+    Under pytest-xdist the workers send their records and only the controller reports. `ending`
+    is told what becomes of the tests, and of the run.
     """
 
-    def __init__(self, config: pytest.Config, instruments: Callable[[], Instruments]) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        instruments: Callable[[], Instruments],
+        gate_of_all: Gate | None,
+    ) -> None:
         self._is_worker = _xdist.is_worker(config)
         self._targets = [] if self._is_worker else _options.report_targets(config)
         self._instruments = instruments
         # A table or a file needs every record at the end; without them, the tally is enough.
         self._store = RecordStore() if self._targets else None
         self._tally = Tally()
+        self.ending = Ending(gate_of_all)
+        self._partial: Partial | None = None
         self._unjudged: list[str] = []
         self._unwritten: list[str] = []
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether this process has a table or a file to give."""
+        return bool(self._targets)
+
+    def verdict_is_due(self, nodeid: str, gate: Gate) -> None:
+        """Expect a record of a test that is run in this process."""
+        if not self._is_worker:
+            self.ending.verdict_is_due(nodeid, None, gate)
 
     def collect(self, report: pytest.TestReport) -> None:
         """Take the records off a report."""
         if self._is_worker:
             return
+        if (gate := _xdist.announced(report)) is not None:
+            self.ending.verdict_is_due(report.nodeid, _xdist.worker_of(report), gate)
+        elif report.when != "setup":
+            self.ending.verdict_came(report.nodeid, _xdist.worker_of(report))
         for record in _xdist.detach(report):
-            self._tally.add(record)
-            if (line := unjudged_line(record)) is not None:
-                self._unjudged.append(line)
-            if self._store is not None:
-                self._store.add(record)
+            self._keep(record)
 
-    def write_files(self) -> bool:
-        """Write every report file that was asked for; whether all of them could be."""
+    def worker_lost(self, node: object, error: object) -> None:
+        """Note a worker that has gone before its end."""
+        self.ending.worker_lost(_xdist.name_of(node), error)
+
+    def test_crashed(self, report: pytest.TestReport) -> None:
+        """Note the test that a worker died in, with the report that pytest-xdist made of it."""
+        worker = _xdist.worker_of(report)
+        assert worker is not None  # or there would be no such report
+        record = self.ending.test_crashed(
+            report.nodeid, worker, runs_again=report.outcome != "failed"
+        )
+        if record is not None:
+            self._keep(record)
+
+    def end(self, collected: int | None) -> bool:
+        """Write every report file that was asked for; whether all of them could be.
+
+        `collected` is how many tests the run has, where that is known.
+        """
+        for record in self.ending.still_owed():
+            self._keep(record)
+        self._partial = self.ending.early_end(collected)
         targets = [one for one in self._targets if one.path is not None]
-        run = Run(self._records(), self._tally, self._environment()) if targets else None
+        run = self._run() if targets else None
         for target in targets:
             assert target.path is not None
             assert run is not None
             try:
                 write_whole(target.path, FORMATS[target.format].render(run))
             except OSError as error:
-                problem = f"cannot write {target.path}: {error.strerror or error}"
-                self._unwritten.append(on_one_line(problem))
+                self._not_written(target.path, error.strerror or str(error))
+            except Exception as error:  # noqa: BLE001 - each of the others is still written
+                self._not_written(target.path, f"{type(error).__name__}: {error}")
         return not self._unwritten
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The table where it was asked for, and every reading that could not be had."""
         wants_table = any(target.format == TABLE for target in self._targets)
-        if not (wants_table or self._unjudged or self._unwritten):
+        partial = self._partial if self._targets else None
+        if not (wants_table or self._unjudged or self._unwritten or partial):
             return
         terminal.section(f"{TITLE} (MiB)" if wants_table else TITLE)
         if wants_table and (self._tally.judged or self._tally.unjudged):
@@ -83,14 +127,33 @@ class RunReport:
                 terminal.line(row.text, **_MARKUP.get(row.verdict, {}))
         for line in self._unjudged:
             terminal.line(line, yellow=True)
+        if partial is not None:
+            terminal.line(f"PARTIAL {partial.reason}", yellow=True)
         for line in self._unwritten:
             terminal.line(line, red=True)
+        self._unwritten.clear()
         terminal.line(summary_line(self._tally))
 
     def close(self) -> None:
-        """Let go of the records."""
+        """Let go of the records. What no summary has said by now is said here."""
+        # pytest has none after an internal error, or without a terminal.
+        for line in self._unwritten:
+            sys.stderr.write(f"memreturn: {line}\n")
         if self._store is not None:
             self._store.close()
+
+    def _keep(self, record: Record) -> None:
+        self._tally.add(record)
+        if (line := unjudged_line(record)) is not None:
+            self._unjudged.append(line)
+        if self._store is not None:
+            self._store.add(record)
+
+    def _not_written(self, path: Path, problem: str) -> None:
+        self._unwritten.append(on_one_line(f"cannot write {path}: {problem}"))
+
+    def _run(self) -> Run:
+        return Run(self._records(), self._tally, self._environment(), self._partial)
 
     def _records(self) -> Iterable[Record]:
         return self._store or ()

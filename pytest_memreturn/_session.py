@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._measure import Measure
     from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Recorder
-    from pytest_memreturn._settings import Settings
+    from pytest_memreturn._settings import Gate, Settings
     from pytest_memreturn.reruns.command import Invocation
 
 T = TypeVar("T")
@@ -105,6 +105,11 @@ class Session:
             problem = str(error) if item.nodeid in str(error) else f"{item.nodeid}: {error}"
         # Outside the handler, so that pytest shows no chain of exceptions.
         pytest.fail(problem, pytrace=False)
+
+    def gate_of_all(self) -> Gate | None:
+        """The gate for tests without a mark, where those are judged."""
+        judges = self._settings.enabled.value and self._settings.mode.value != "off"
+        return self._settings.gate.value if judges else None
 
     def judged_call(self, item: pytest.Item, settings: Settings) -> Generator[None, T, T]:
         """Run the rest of the call phase inside a window and raise what the verdict asks for."""

@@ -30,12 +30,14 @@ _HOW_IT_ENDED = {
 class TestState:
     """What has become of a test so far, kept with its item.
 
-    `records` wait for the next report. `failure` is what its verdict raised: a warning where
-    the run turns warnings into errors. `subtest_failed` is told while the window is open.
+    `gate` is that of a test whose body is to be judged. `records` wait for the next report.
+    `failure` is what its verdict raised: a warning where the run turns warnings into errors.
+    `subtest_failed` is told while the window is open.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
 
+    gate: Gate | None = None
     records: list[Record] = field(default_factory=list)
     failure: VerdictFailure | MemoryNotReturnedWarning | None = None
     window_is_open: bool = False
@@ -48,6 +50,11 @@ _STATE = pytest.StashKey[TestState]()
 def state_of(item: pytest.Item) -> TestState:
     """The state of `item`, new when there is none yet."""
     return item.stash.setdefault(_STATE, TestState())
+
+
+def expect_verdict(item: pytest.Item, gate: Gate) -> None:
+    """Note that the body of a test is to be judged, which the report of its set-up will say."""
+    state_of(item).gate = gate
 
 
 def location(item: pytest.Item) -> str:
@@ -76,6 +83,9 @@ def finish_report(
         # pytest keeps every item to the end of the run.
         del item.stash[_STATE]
     if call.excinfo is None and (state is None or not state.records):
+        if report.when == "setup" and state is not None and state.gate is not None:
+            # Whoever reports learns what it will miss if this process ends in the test.
+            _xdist.announce(report, state.gate)
         return
     state = state or state_of(item)
     if state.window_is_open:  # a subtest, of a test that still runs

@@ -6,7 +6,7 @@ They ride on test reports, which pytest-xdist carries anyway; nothing here needs
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn._record import Record
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_memreturn._settings import Gate
+
 _ATTRIBUTE = "memreturn_records"
+_GATE = "memreturn_gate"
 
 
 def attach(report: pytest.TestReport, records: Sequence[Record]) -> None:
@@ -29,16 +32,37 @@ def detach(report: pytest.TestReport) -> list[Record]:
     pytest keeps the reports of a run to its end, and would keep the records with them.
     """
     records = [Record.from_dict(one) for one in report.__dict__.pop(_ATTRIBUTE, ())]
-    # pytest-xdist names the worker on the reports that reach its controller.
-    node = getattr(report, "node", None)
-    if node is None:
+    worker = worker_of(report)
+    if worker is None:
         return records
-    return [dataclasses.replace(one, worker=node.gateway.id) for one in records]
+    return [dataclasses.replace(one, worker=worker) for one in records]
 
 
 def attached(report: pytest.TestReport) -> list[Record]:
     """The records that `attach` put there, which stay."""
     return [Record.from_dict(one) for one in report.__dict__.get(_ATTRIBUTE, ())]
+
+
+def announce(report: pytest.TestReport, gate: Gate) -> None:
+    """Say with the report of a test's set-up that its body will be judged."""
+    setattr(report, _GATE, gate)
+
+
+def announced(report: pytest.TestReport) -> Gate | None:
+    """The gate that `announce` put there, which is taken away."""
+    gate: Gate | None = report.__dict__.pop(_GATE, None)
+    return gate
+
+
+def worker_of(report: pytest.TestReport) -> str | None:
+    """The worker that sent a report to the controller; ``None`` for a report made here."""
+    node = getattr(report, "node", None)
+    return None if node is None else name_of(node)
+
+
+def name_of(node: Any) -> str:  # noqa: ANN401 - a class of pytest-xdist, which may not be there
+    """What pytest-xdist calls a worker, such as ``gw0``."""
+    return str(node.gateway.id)
 
 
 def is_worker(config: pytest.Config) -> bool:

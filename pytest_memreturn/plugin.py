@@ -7,14 +7,18 @@ options and hooks; everything else comes with the first setting, or the first te
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
 from pytest_memreturn import _options, hookspecs
 
 if TYPE_CHECKING:
+    from pytest_memreturn._ending import Ending
     from pytest_memreturn._fixture import MemreturnFixture
+    from pytest_memreturn.report.beside import Word
+
+    TestStatus: TypeAlias = tuple[str, str, Word]
 
 _JUDGING: pytest.StashKey[_Judging] = pytest.StashKey()
 
@@ -76,12 +80,22 @@ class _Judging:
         from pytest_memreturn._session import Session
 
         self.session = Session(config)
-        self._report = RunReport(config, self.session.instruments_in_use)
+        self._report = RunReport(
+            config, self.session.instruments_in_use, self.session.gate_of_all()
+        )
+        if self._report.is_wanted:
+            config.pluginmanager.register(_Following(self._report.ending), "memreturn-following")
+        if config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) > 0:
+            config.pluginmanager.register(_Beside(), "memreturn-beside")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """A mark that cannot be right is an error of its test, before any fixture is set up."""
-        self.session.settings_or_fail(item)
+        if (settings := self.session.settings_or_fail(item)) is not None:
+            from pytest_memreturn._test_report import expect_verdict
+
+            expect_verdict(item, settings.gate.value)
+            self._report.verdict_is_due(item.nodeid, settings.gate.value)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -120,11 +134,44 @@ class _Judging:
         """Take the records that came with the report, when others have seen it."""
         self._report.collect(report)
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the report files; last, when every worker has delivered."""
-        if not self._report.write_files():
-            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_handlecrashitem(self, report: pytest.TestReport) -> None:
+        """Note a test that a worker of pytest-xdist died in; last, when it has been decided on."""
+        self._report.test_crashed(report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object, error: object) -> None:
+        """Note a worker of pytest-xdist that has gone before its end."""
+        if error is not None:
+            self._report.worker_lost(node, error)
+
+    # First, since a second Ctrl-C may come while others still deal with the one before.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note why the run ends early: Ctrl-C, `pytest.exit`, a limit that is reached."""
+        self._report.ending.interrupted(excinfo.value)
+
+    # First, since whoever shows it ends the call.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note what ends the run, or a worker of it."""
+        self._report.ending.failed(excinfo.value)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Write the report files when every worker has delivered, whatever others ran into.
+
+        Innermost, so that the terminal can tell how it went.
+        """
+        try:
+            return (yield)
+        finally:
+            for reason in (session.shouldfail, session.shouldstop):
+                if reason:
+                    self._report.ending.stopped(reason)
+            each = _options.run_by_each_worker(session.config)
+            if not self._report.end(None if each else session.testscollected):
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the table."""
@@ -133,3 +180,33 @@ class _Judging:
     def pytest_unconfigure(self) -> None:
         """Nothing is left to report."""
         self._report.close()
+
+
+class _Following:
+    """What only a run with a report needs: which tests have begun, and not ended."""
+
+    def __init__(self, ending: Ending) -> None:
+        self._ending = ending
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """A test begins, here or in a worker."""
+        self._ending.test_begins(nodeid)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """It ends."""
+        self._ending.test_ends(nodeid)
+
+
+class _Beside:
+    """What only ``-v`` needs: the verdict beside the outcome of each test."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> Generator[None, TestStatus, TestStatus]:
+        """Add to the word that somebody has for the outcome; outermost, to have the last word."""
+        from pytest_memreturn._xdist import attached
+        from pytest_memreturn.report.beside import with_verdict
+
+        category, letter, word = yield
+        return category, letter, with_verdict(word, attached(report))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -75,6 +78,7 @@ def test_exitfirst_over_processes(pytester: pytest.Pytester, run: Run) -> None:
     assert result.ret != pytest.ExitCode.OK
     _, tests, _ = _records(pytester.path)
     assert "test_app.py::test_keeps_30" in {one["nodeid"] for one in tests}
+    assert _partial(pytester.path)["reason"].startswith("stopping after 1 failures")
 
 
 def test_wrong_option_is_said_once(pytester: pytest.Pytester, run: Run) -> None:
@@ -88,23 +92,228 @@ def test_wrong_option_is_said_once(pytester: pytest.Pytester, run: Run) -> None:
     assert len(errors) == 1
 
 
-def test_worker_that_dies(pytester: pytest.Pytester, run: Run) -> None:
-    """A crashed worker loses its test's verdict, and nothing else: the report is written."""
+_WORKERS = ("--tx", "2*popen")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-n2", "--dist=loadscope"),
+        ("-n2", "--dist=loadfile"),
+        ("-n2", "--dist=loadgroup"),
+        ("-n2", "--dist=worksteal"),
+        ("--dist=load", "--tx", f"2*popen//python={Path(sys.executable).resolve()}"),
+    ],
+    ids=["loadscope", "loadfile", "loadgroup", "worksteal", "another interpreter"],
+)
+def test_however_they_are_spread(
+    pytester: pytest.Pytester,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+) -> None:
+    """No verdict depends on which worker runs a test, nor on whose interpreter that is."""
+    # What an interpreter without packages of its own needs to run the tests.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.environ["PYTHONPATH"], *sys.path]))
+    pytester.makepyfile(test_app=_SUITE)
+    run()
+    alone = _records(pytester.path)
+
+    result = run("-p", "xdist", *arguments, "--memreturn-report")
+
+    result.assert_outcomes(**_OUTCOMES)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([_COUNTS])
+    spread = _records(pytester.path)
+    assert spread[:2] == alone[:2]
+    assert spread[2] <= {"gw0", "gw1"}
+    assert _partial(pytester.path) is None
+
+
+def test_each_worker_runs_every_test(pytester: pytest.Pytester, run: Run) -> None:
+    """Every test has a record from each, which says which, and all are counted."""
+    pytester.makepyfile(test_app=_SUITE)
+    run()
+    summary, alone, _ = _records(pytester.path)
+
+    result = run("-p", "xdist", "--dist=each", *_WORKERS)
+
+    result.assert_outcomes(**{outcome: 2 * count for outcome, count in _OUTCOMES.items()})
+    report = json.loads((pytester.path / "report.json").read_text(encoding="utf-8"))
+    assert report["summary"] == {name: 2 * count for name, count in summary.items()}
+    assert report["partial"] is None
+    for worker in ("gw0", "gw1"):
+        of_worker = [one for one in report["tests"] if one["worker"] == worker]
+        assert {(one["nodeid"], one["label"], one["verdict"]) for one in of_worker} == {
+            (one["nodeid"], one["label"], one["verdict"]) for one in alone
+        }
+
+
+def _partial(path: Path) -> Any:  # noqa: ANN401 - as JSON is
+    return json.loads((path / "report.json").read_text(encoding="utf-8"))["partial"]
+
+
+_DYING = """
+import os, pytest, signal
+pytestmark = pytest.mark.returns_memory
+
+@pytest.fixture
+def dies_before(): os.kill(os.getpid(), signal.SIGKILL)
+
+@pytest.fixture
+def dies_after():
+    yield
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def test_keeps_30(): pass
+{test}
+def test_returns(): pass
+"""
+_BODY = "def test_dies(): os.kill(os.getpid(), signal.SIGKILL)"
+_DIES = "test_app.py::test_dies"
+_OTHERS = {"test_keeps_30": "retained", "test_returns": "returned"}
+_LOST = {"verdict": "unjudged", "reason": "worker gw0 died while it ran", "own_outcome": "failed"}
+
+
+def _verdicts(path: Path) -> dict[str, str]:
+    return {one["nodeid"].partition("::")[2]: one["verdict"] for one in _records(path)[1]}
+
+
+@pytest.mark.parametrize("workers", ["-n1", "-n2"])
+def test_worker_that_dies(pytester: pytest.Pytester, run: Run, workers: str) -> None:
+    """Its test is unjudged, and says why; nothing else is lost, since another takes its place."""
+    pytester.makepyfile(test_app=_DYING.format(test=_BODY))
+
+    result = run("-p", "xdist", workers, "--memreturn-report")
+
+    result.assert_outcomes(passed=1, failed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert _verdicts(pytester.path) == {**_OTHERS, "test_dies": "unjudged"}
+    report = json.loads((pytester.path / "report.json").read_text(encoding="utf-8"))
+    (lost,) = (one for one in report["tests"] if one["nodeid"] == _DIES)
+    worker = lost["worker"]
+    reason = f"worker {worker} died"
+    assert lost | {**_LOST, "reason": f"{reason} while it ran"} == lost
+    assert report["partial"] == {"reason": reason, "running": [_DIES]}
+    result.stdout.fnmatch_lines([f"PARTIAL {reason}"])
+    assert f"UNJUDGED {_DIES}" not in result.stdout.str()  # it failed, and is shown as that
+
+
+def test_worker_without_a_successor(pytester: pytest.Pytester, run: Run) -> None:
+    """Where none takes its place, the report counts what nobody has run."""
+    pytester.makepyfile(test_app=_DYING.format(test=_BODY))
+
+    result = run("-p", "xdist", "-n1", "--max-worker-restart=0")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert _verdicts(pytester.path) == {"test_keeps_30": "retained", "test_dies": "unjudged"}
+    assert _partial(pytester.path) == {
+        "reason": "worker gw0 died; 1 of 3 tests were not reached",
+        "running": [_DIES],
+    }
+
+
+@pytest.mark.parametrize(
+    ("test", "arguments", "verdict"),
+    [
+        # Where only marks say what is judged, nobody has seen them when the worker dies.
+        ("def test_dies(dies_before): pass", (), None),
+        ("def test_dies(dies_before): pass", ("--memreturn",), "unjudged"),
+        ("def test_dies(dies_after): pass", ("--memreturn",), "returned"),
+        ("@pytest.mark.returns_memory(enabled=False)\n" + _BODY, (), None),
+    ],
+    ids=["set-up", "set-up, all judged", "tear-down", "not judged"],
+)
+def test_worker_that_dies_around_a_body(
+    pytester: pytest.Pytester,
+    run: Run,
+    test: str,
+    arguments: tuple[str, ...],
+    verdict: str | None,
+) -> None:
+    """A verdict that was taken stays; the report names the test in any case."""
+    pytester.makepyfile(test_app=_DYING.format(test=test))
+
+    result = run("-p", "xdist", "-n1", *arguments)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    expected = _OTHERS if verdict is None else {**_OTHERS, "test_dies": verdict}
+    assert _verdicts(pytester.path) == expected
+    assert _partial(pytester.path) == {"reason": "worker gw0 died", "running": [_DIES]}
+
+
+def test_workers_that_die_in_one_test(pytester: pytest.Pytester, run: Run) -> None:
+    """Each has its record of the test."""
+    pytester.makepyfile(test_app=_DYING.format(test=_BODY))
+
+    run("-p", "xdist", "--dist=each", *_WORKERS)
+
+    report = json.loads((pytester.path / "report.json").read_text(encoding="utf-8"))
+    lost = [one for one in report["tests"] if one["nodeid"] == _DIES]
+    assert {one["worker"]: one["reason"] for one in lost} == {
+        "gw0": "worker gw0 died while it ran",
+        "gw1": "worker gw1 died while it ran",
+    }
+    assert report["partial"]["running"] == [_DIES]
+    assert report["partial"]["reason"] in {"workers gw0, gw1 died", "workers gw1, gw0 died"}
+    assert report["summary"]["judged"] == 4
+
+
+def test_a_crashed_test_that_another_plugin_runs_again(pytester: pytest.Pytester, run: Run) -> None:
+    """The verdict of the second time counts, and nothing runs any more at the end."""
     pytester.makepyfile(
-        test_app="""
-        import os, pytest
-        pytestmark = pytest.mark.returns_memory
-        def test_keeps_30(): pass
-        def test_dies(): os._exit(9)
-        def test_returns(): pass
-        """
+        test_app=_DYING.format(
+            test="def test_dies():\n"
+            "    if not os.path.exists('died'):\n"
+            "        open('died', 'w').close()\n"
+            "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
     )
+    with (pytester.path / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(
+            "\n@pytest.hookimpl(optionalhook=True)\n"
+            "def pytest_handlecrashitem(crashitem, report, sched):\n"
+            "    sched.mark_test_pending(crashitem)\n"
+            "    report.outcome = 'rerun'\n"
+        )
+
+    run("-p", "xdist", "-n1")
+
+    assert _verdicts(pytester.path) == {**_OTHERS, "test_dies": "returned"}
+    assert _partial(pytester.path) == {"reason": "worker gw0 died", "running": []}
+
+
+def test_worker_that_is_interrupted(pytester: pytest.Pytester, run: Run) -> None:
+    """It ends the run, and the report says which it was."""
+    pytester.makepyfile(test_app=_DYING.format(test="def test_dies(): raise KeyboardInterrupt"))
 
     result = run("-p", "xdist", "-n1")
 
-    result.assert_outcomes(passed=1, failed=2)
-    _, tests, _ = _records(pytester.path)
-    assert {one["nodeid"]: one["verdict"] for one in tests} == {
-        "test_app.py::test_keeps_30": "retained",
-        "test_app.py::test_returns": "returned",
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert _partial(pytester.path) == {
+        "reason": "worker gw0 was interrupted; 1 of 3 tests were not reached",
+        "running": [_DIES],
     }
+    assert _verdicts(pytester.path) == {"test_keeps_30": "retained", "test_dies": "unjudged"}
+
+
+def test_controller_that_is_interrupted(pytester: pytest.Pytester, scripted: Path) -> None:
+    """Ctrl-C leaves a whole report of what had reached the controller by then."""
+    pytester.makepyfile(
+        test_app=_DYING.format(test="def test_stops(): os.kill(os.getppid(), signal.SIGINT)")
+    )
+
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist", "-n1"),
+            "--memreturn-report=report.json",
+        ],
+        cwd=pytester.path,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert ended.returncode == pytest.ExitCode.INTERRUPTED
+    assert _partial(pytester.path)["reason"].startswith("KeyboardInterrupt")
+    assert set(_verdicts(pytester.path)) <= {"test_keeps_30", "test_stops", "test_returns"}

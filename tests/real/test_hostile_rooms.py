@@ -254,6 +254,77 @@ def test_what_the_kernel_refuses(
     check(ended, Room(unjudged=unjudged))
 
 
+# What is done to a disk before the run, and to it by a test; what comes of its report; the status.
+DISKS: dict[str, tuple[str, str, str, int]] = {
+    "full": (
+        "export TMPDIR=disk; dd if=/dev/zero of=disk/full bs=4096 2> errors || test -s errors",
+        "pass",
+        "cannot write disk/report.json: No space left on device",
+        3,
+    ),
+    "full of files": (
+        "mount -o remount,nr_inodes=2 disk",
+        "pass",
+        "ERROR: --memreturn-report: cannot write 'disk/report.json': No space left on device",
+        4,
+    ),
+    "read only": (
+        "mount -o remount,ro disk",
+        "pass",
+        "ERROR: --memreturn-report: cannot write 'disk/report.json': Read-only file system",
+        4,
+    ),
+    "read only in the end": (
+        ":",
+        "subprocess.run(['mount', '-o', 'remount,ro', 'disk'], check=True)",
+        "cannot write disk/report.json: Read-only file system",
+        3,
+    ),
+}
+
+
+@pytest.mark.usefixtures("namespaces")
+@pytest.mark.parametrize(("before", "act", "said", "status"), DISKS.values(), ids=list(DISKS))
+def test_a_disk_that_takes_nothing(
+    tmp_path: Path, before: str, act: str, said: str, status: int
+) -> None:
+    """The old report stays whole, no draft is left, and a report on another disk is written."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "test_disk.py").write_text(
+        f"import subprocess\ndef test_returns():\n    {act}\n", encoding="utf-8"
+    )
+    commands = [
+        "mount -t tmpfs -o size=64k none disk",
+        "echo of the run before > disk/report.json",
+        before,
+        'status=0; "$@" || status=$?',
+        "rm -f disk/full; ls -A disk; cat disk/report.json; exit $status",
+    ]
+
+    ended = subprocess.run(
+        [
+            *UNSHARED,
+            *shell(*commands),
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--memreturn"),
+            *("--memreturn-report=disk/report.json", "--memreturn-report=whole.json"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    assert f"{said}\n" in ended.stdout + ended.stderr
+    assert ended.stdout.endswith("report.json\nof the run before\n")
+    assert ".memreturn-" not in ended.stdout
+    if status == pytest.ExitCode.INTERNAL_ERROR:
+        (record,) = json.loads((tmp_path / "whole.json").read_text(encoding="utf-8"))["tests"]
+        assert record["verdict"] == "returned"
+
+
 LIMITS = {
     "address space": "ulimit -v 1000000",
     "descriptors": "ulimit -n 24",

@@ -49,6 +49,7 @@ FLOORS = (
     ("explain",),
     ("report",),
     ("_xdist",),
+    ("_ending",),
     ("reruns",),
     ("_measure",),
     ("_options",),
