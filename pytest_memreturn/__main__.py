@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from pytest_memreturn.commands import compare, doctor, merge, show
@@ -32,8 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
         one = commands.add_parser(
             command.NAME,
             help=command.HELP,
-            description=command.DESCRIPTION,
+            description=_folded(command.DESCRIPTION),
             epilog=_statuses(command.STATUSES),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
         command.declare(one)
@@ -41,9 +44,15 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _folded(text: str, *, rest: str = "") -> str:
+    """As argparse would fold it, which leaves alone what has lines of its own below it."""
+    columns = shutil.get_terminal_size().columns - 2
+    return textwrap.fill(text, columns, subsequent_indent=rest)
+
+
 def _statuses(statuses: Mapping[int, str]) -> str:
-    """In one paragraph, which argparse folds as it does the rest."""
-    return f"exit status: {'; '.join(f'{number}: {text}' for number, text in statuses.items())}"
+    lines = [_folded(f"  {number}  {text}", rest="     ") for number, text in statuses.items()]
+    return "\n".join(["exit status:", *lines])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

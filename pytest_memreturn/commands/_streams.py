@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import shutil
 import sys
@@ -13,8 +14,6 @@ from pytest_memreturn.report.files import check_writable, write_whole
 from pytest_memreturn.report.saved import SavedReportError, parse_report, read_report
 
 if TYPE_CHECKING:
-    import argparse
-
     from pytest_memreturn.report.run import Run
 
 # Written for standard input or output, where the name of a file may stand.
@@ -90,10 +89,7 @@ def width_of(arguments: argparse.Namespace) -> int:
 
 
 def _columns(text: str) -> int:
-    number = int(text)
-    if number < _LEAST_COLUMNS:
-        raise ValueError
-    return number
-
-
-_columns.__name__ = f"number of columns, {_LEAST_COLUMNS} or more"
+    if not text.isdecimal() or int(text) < _LEAST_COLUMNS:
+        msg = f"{text!r} is no number of columns: {_LEAST_COLUMNS} or more"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)

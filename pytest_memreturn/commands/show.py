@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.test is not None:
         found = _only(found, arguments.test)
     _streams.write(_pieces(found, arguments), arguments.output)
-    return 1 if arguments.test is not None and not found.records else 0
+    return 1 if arguments.test is not None and not list(found.records) else 0
 
 
 def _only(run: Run, substring: str) -> Run:

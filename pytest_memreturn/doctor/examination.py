@@ -33,13 +33,7 @@ def examine(make_instruments: Callable[[], Instruments]) -> Checkup:
             remedy = _READ if if_not == "unjudged" else None
             findings.append(Finding(topic, name, f"could not be found out: {text}", if_not, remedy))
 
-    try:
-        instruments = make_instruments()
-    except Exception as error:  # noqa: BLE001 - the same
-        instruments = None
-        findings.append(
-            Finding(readings.TOPIC, "probe", f"none: {error}", "unjudged", "mount /proc")
-        )
+    instruments, failure = _made(make_instruments)
     facts: dict[str, Any] = {}
 
     def surroundings() -> Iterator[Finding]:
@@ -49,7 +43,10 @@ def examine(make_instruments: Callable[[], Instruments]) -> Checkup:
 
     look(machine.TOPIC, "system", surroundings)
     look(machine.TOPIC, "memory", machine.memory)
-    if instruments is not None:
+    if instruments is None:
+        remedy = readings.MOUNT
+        findings.append(Finding(readings.TOPIC, "probe", f"none: {failure}", "unjudged", remedy))
+    else:
         look(allocators.TOPIC, "statistics", lambda: allocators.allocators(instruments))
         look(allocators.TOPIC, "trim", allocators.trim)
         for name, judged, at in (
@@ -72,6 +69,14 @@ def examine(make_instruments: Callable[[], Instruments]) -> Checkup:
     look(explaining.TOPIC, "re-runs", explaining.reruns)
     look(explaining.EXTRAS, "extras", explaining.extras)
     return Checkup(facts, tuple(findings), noise)
+
+
+def _made(make: Callable[[], Instruments]) -> tuple[Instruments | None, str]:
+    """The instruments, or why there are none."""
+    try:
+        return make(), ""
+    except Exception as error:  # noqa: BLE001 - the same
+        return None, str(error) or type(error).__name__
 
 
 def _environment(instruments: Instruments | None) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def system(environment: Mapping[str, Any]) -> Iterator[Finding]:
     yield Finding(TOPIC, "versions", ", ".join(f"{name} {one}" for name, one in versions if one))
     yield Finding(TOPIC, "page size", format_size(environment["page_size"]))
     word = environment["huge_pages"]
-    yield Finding(TOPIC, "huge pages", _HUGE_PAGES.get(word, word or "the kernel has no such setting"))
+    huge_pages = _HUGE_PAGES.get(word, word or "the kernel has no such setting")
+    yield Finding(TOPIC, "huge pages", huge_pages)
     variables = [f"{name}={value}" for name, value in environment["variables"].items()]
     yield Finding(TOPIC, "variables", ", ".join(variables) or "none that tunes an allocator")
 
@@ -50,6 +51,16 @@ def interpreter(environment: Mapping[str, Any]) -> Iterator[Finding]:
     text = f"{name} {environment['python']}, {_lock()}"
     asked = environment["variables"].get("PYTHONMALLOC")
     yield Finding(TOPIC, "python", f"{text}, PYTHONMALLOC {'not set' if asked is None else asked}")
+    # Asked of a module that is there already: importing it would change nothing, and tell nothing.
+    tracemalloc = sys.modules.get("tracemalloc")
+    if tracemalloc is not None and tracemalloc.is_tracing():
+        yield Finding(
+            TOPIC,
+            "tracemalloc",
+            "runs: its tables count as retained, and who has memory is told less well",
+            "limited",
+            "run without -X tracemalloc and PYTHONTRACEMALLOC",
+        )
 
 
 def memory() -> Iterator[Finding]:

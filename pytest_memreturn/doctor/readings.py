@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 TOPIC = "readings"
 
+# What would change whatever the portable probe lacks.
+LINUX_PROBE = "the linux probe, where procfs can be read"
+
 _PEAK_MARK = "/proc/self/clear_refs"
 _COUNTS = "/proc/vmstat"
 _CALLS = "/proc/self/syscall"
+MOUNT = "let the tests read /proc: mount it in the container or sandbox"
 
 
 def probe(instruments: Instruments) -> Iterator[Finding]:
@@ -30,7 +34,7 @@ def probe(instruments: Instruments) -> Iterator[Finding]:
         problems = machine.unreadable(NEEDED_ON_LINUX)
         why = "; ".join(f"{path}: {problem}" for path, problem in problems.items())
         why = f"since procfs cannot be read ({why})" if problems else "as it was asked for"
-        remedy = "let the tests read /proc: mount it in the container or sandbox"
+        remedy = MOUNT if problems else "memreturn_probe = auto"
     yield Finding(
         TOPIC,
         "probe",
@@ -65,8 +69,8 @@ def peak(instruments: Instruments) -> Iterator[Finding]:
     if found.quality == "exact":
         yield Finding(TOPIC, "peak", "exact: the kernel's mark is reset for each window")
         return
-    remedy = "a system that lets a process reset its peak, as Linux does"
-    if machine.is_linux() and instruments.memory.name == "linux":
+    remedy = LINUX_PROBE
+    if instruments.memory.name == "linux":
         remedy = f"let the tests write to {_PEAK_MARK}: mount /proc for reading and writing"
     yield Finding(
         TOPIC,
@@ -89,7 +93,7 @@ def layout(instruments: Instruments) -> Iterator[Finding]:
         "layout",
         "none: what no allocator names is unexplained, and growth inside free memory is not seen",
         "limited",
-        "what makes the linux probe work",
+        LINUX_PROBE,
     )
 
 
@@ -99,7 +103,7 @@ def outside(instruments: Instruments) -> Iterator[Finding]:
     instruments.outside_since(begun, peak_growth_bytes=0)
     if instruments.memory.name == "portable":
         text = "child processes are looked for, shared memory that is left behind is not"
-        yield Finding(TOPIC, "outside", text, "limited", "what makes the linux probe work")
+        yield Finding(TOPIC, "outside", text, "limited", LINUX_PROBE)
         return
     yield Finding(TOPIC, "outside", "child processes and shared memory are looked for")
 
@@ -113,7 +117,7 @@ def economy(instruments: Instruments) -> Iterator[Finding]:
             "economy",
             "nobody counts what was freed lazily: each test begins with a layout of its own",
             "limited",
-            f"let the tests read {_COUNTS}",
+            LINUX_PROBE if activity is None else f"let the tests read {_COUNTS}",
         )
     else:
         yield Finding(TOPIC, "economy", "a passing test is judged by cheap counters")

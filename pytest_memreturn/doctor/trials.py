@@ -10,6 +10,7 @@ from pytest_memreturn._checkup import Finding, Noise, Spread
 from pytest_memreturn._measure import Attempt
 from pytest_memreturn._settings import Source, resolve
 from pytest_memreturn._sizes import KIB, MIB, format_size
+from pytest_memreturn.doctor.readings import LINUX_PROBE
 
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
@@ -81,7 +82,7 @@ def _kept_finding(held: Record) -> Finding:
         return Finding(TOPIC, "kept", text, "limited", _QUIETER)
     if held.cause != "live-python":
         text += ": who has it could not be told"
-        return Finding(TOPIC, "kept", text, "limited", "what makes the linux probe work")
+        return Finding(TOPIC, "kept", text, "limited", LINUX_PROBE)
     return Finding(TOPIC, "kept", text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import psutil
 
 from pytest_memreturn.probes._files import read_small
+
 
 class Memory(NamedTuple):
     """The machine's memory and swap space, in bytes."""
@@ -45,11 +45,6 @@ def unreadable(paths: Iterable[str]) -> dict[str, str]:
         except OSError as error:
             problems[path] = error.strerror or str(error)
     return problems
-
-
-def may_write(path: str) -> bool:
-    """Whether a file could be written to, without doing it."""
-    return os.access(path, os.W_OK)
 
 
 def own_memory_problem() -> str | None:

@@ -37,9 +37,7 @@ def _finding(one: Finding, width: int) -> Iterator[str]:
     rest = " " * (_NAME_WIDTH + 3)
     yield from wrapped(on_one_line(one.text), width, first=first, rest=rest)
     if one.remedy is not None:
-        yield from wrapped(
-            on_one_line(one.remedy), width, first=f"{rest}→ ", rest=f"{rest}  "
-        )
+        yield from wrapped(on_one_line(one.remedy), width, first=f"{rest}→ ", rest=f"{rest}  ")
 
 
 def _conclusion(found: Checkup) -> Iterator[str]:

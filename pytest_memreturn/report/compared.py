@@ -49,9 +49,7 @@ class Change:
         """
         if self.new is None or rank(self.new.worst) == 0:
             return False
-        if self.old is None:
-            return self.new.worst.verdict == "retained"
-        if rank(self.old.worst) == 0:
+        if self.old is None or rank(self.old.worst) == 0:
             return self.new.worst.verdict == "retained"
         if rank(self.new.worst) > rank(self.old.worst):
             return True
@@ -73,7 +71,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two reports say of the same tests, most growth first; where their surroundings differ."""
+    """What two reports say of the same tests, most growth first, and where they differ in all."""
 
     old: Run
     new: Run

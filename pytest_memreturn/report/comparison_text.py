@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.printable import joined, on_one_line
-from pytest_memreturn.report.same_test import kept_bytes, rank
+from pytest_memreturn.report.same_test import kept_bytes
 from pytest_memreturn.report.table import aligned, summary_line
-from pytest_memreturn.report.wrapped import labelled
+from pytest_memreturn.report.wrapped import labelled, wrapped
 
 if TYPE_CHECKING:
     from pytest_memreturn.report.compared import Change, Comparison, Side
@@ -41,7 +41,7 @@ def render_comparison(
     if worse:
         yield ""
         for one in worse:
-            yield f"WORSE {on_one_line(str(one.key))} - {_why(one)}"
+            yield from wrapped(f"WORSE {on_one_line(str(one.key))} - {_why(one)}", width, rest="  ")
     yield ""
     for label, changes in (("came", found.came()), ("went", found.went())):
         if changes:
@@ -85,8 +85,10 @@ def _cells(one: Change) -> tuple[str, ...]:
 
 def _name(one: Change) -> str:
     counts = [str(side.records) if side is not None else _ABSENT for side in (one.old, one.new)]
-    return str(one.key) if counts in (["1", "1"], ["1", "-"], ["-", "1"]) else (
-        f"{one.key} (worst of {' → '.join(dict.fromkeys(counts))})"
+    return (
+        str(one.key)
+        if counts in (["1", "1"], ["1", "-"], ["-", "1"])
+        else (f"{one.key} (worst of {' → '.join(dict.fromkeys(counts))})")
     )
 
 
@@ -99,24 +101,23 @@ def _size(side: Side | None) -> str:
 def _why(one: Change) -> str:
     """In what a test is worse."""
     assert one.new is not None  # or it would not be
-    new, old = one.new.worst, one.old and one.old.worst
+    new, old = one.new.worst, None if one.old is None else one.old.worst
     if new.verdict == "unjudged":
         return f"cannot be judged any more: {on_one_line(new.reason or 'no reason known')}"
-    keeps = f"keeps {format_size(kept_bytes(new))}"
+    keeps = f"keeps {format_size(kept_bytes(new))} ({one.new.state})"
     if old is None:
         return f"{keeps}, and was not there before"
-    if rank(old) in {0, 2}:
+    if old.verdict == "unjudged":
         return f"{keeps}, and was {old.own_outcome or old.verdict} before"
-    before = f"{format_size(kept_bytes(old))} before"
-    if new.verdict == old.verdict or old.allowed_bytes == new.allowed_bytes:
-        return f"{keeps}, {before}"
-    allowed = (format_size(size.allowed_bytes or 0) for size in (new, old))
-    return "{}, {}; allowed {}, before {}".format(keeps, before, *allowed)
+    more = one.growth_bytes
+    keeps += f", {format_size(more)} more than before" if more > 0 else ", no more than before"
+    if new.verdict != old.verdict and old.allowed_bytes != new.allowed_bytes:
+        now, before = (format_size(size.allowed_bytes or 0) for size in (new, old))
+        keeps += f"; {now} is allowed, {before} was"
+    return keeps
 
 
-def _named(
-    label: str, changes: Sequence[Change], width: int, *, verbose: bool
-) -> Iterator[str]:
+def _named(label: str, changes: Sequence[Change], width: int, *, verbose: bool) -> Iterator[str]:
     most = None if verbose else _MOST_LISTED
     names = [on_one_line(str(one.key)) for one in changes[:most]]
     if len(changes) > len(names):

@@ -11,7 +11,7 @@ Environment = Mapping[str, Any]
 # two runs of one machine differ in it.
 _SEEN = ("allocators", "unavailable")
 _OTHERS = "others"
-_ABSENT = "-"
+_ABSENT = "not set"
 
 
 class Difference(NamedTuple):
@@ -74,7 +74,8 @@ def _facts(environment: Environment, *, seen: bool) -> dict[str, str]:
             shown = name.removesuffix("s") if name in {"variables", "versions"} else name
             facts.update({f"{shown} {key}": _text(one) for key, one in value.items()})
         else:
-            facts[name] = _text(value)
+            # Those in use are a set: no order of theirs tells anything.
+            facts[name] = _text(sorted(value) if name in _SEEN else value)
     return facts
 
 

@@ -113,15 +113,11 @@ def _refuse_duplicates(
 def _refuse_different(reports: Sequence[Named]) -> None:
     lines: list[str] = list(different_environments(reports))
     if lines:
-        raise MergeRefusedError(
-            "\n".join(
-                [
-                    "the reports are from environments that differ "
-                    "(--allow-different-environments merges them all the same):",
-                    *lines,
-                ]
-            )
+        heading = (
+            "the reports are from environments that differ "
+            "(--allow-different-environments merges them all the same):"
         )
+        raise MergeRefusedError("\n".join([heading, *lines]))
 
 
 def different_environments(reports: Sequence[Named]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 _SHOWN_CHARACTERS = 40
@@ -54,20 +54,22 @@ def _problems(value: object, schema: Mapping[str, Any], where: str) -> Iterator[
         yield f"{where} is {_shown(value)}, and no {' or '.join(kinds)}"
     elif "enum" in schema and value not in schema["enum"]:
         yield f"{where} is {_shown(value)}, and none of {', '.join(map(str, schema['enum']))}"
-    elif isinstance(value, dict):
+    else:
+        for inner, described, place in _parts(value, schema):
+            yield from _problems(inner, described, f"{where}{place}".lstrip("."))
+
+
+def _parts(value: object, schema: Mapping[str, Any]) -> Iterator[tuple[object, Any, str]]:
+    """What is in an object or an array, what the schema says of it, and where it is."""
+    if isinstance(value, dict):
         for key, one in value.items():
             described = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
             if isinstance(described, dict):
-                yield from _problems(one, described, f"{where}.{_shown_key(key)}".lstrip("."))
+                yield one, described, f".{_shown_key(key)}"
     elif isinstance(value, list):
-        described = chain(schema.get("prefixItems", ()), _for_ever(schema.get("items", {})))
-        for number, (one, item) in enumerate(zip(value, described, strict=False)):
-            yield from _problems(one, item, f"{where}[{number}]")
-
-
-def _for_ever(one: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    while True:
-        yield one
+        items = chain(schema.get("prefixItems", ()), repeat(schema.get("items", {})))
+        for number, (one, described) in enumerate(zip(value, items, strict=False)):
+            yield one, described, f"[{number}]"
 
 
 def _is_of_kind(value: object, kind: str | list[str] | None) -> bool:

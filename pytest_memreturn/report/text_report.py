@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn.report.comparison_text import in_words
@@ -76,7 +76,7 @@ def _environment_lines(environment: Mapping[str, Any], width: int) -> Iterator[s
         yield from labelled("and in", f"{more}: the report is a merged one", width)
 
 
-def _facts(label: str, facts: list[str | None], width: int) -> Iterator[str]:
+def _facts(label: str, facts: Sequence[str | None], width: int) -> Iterator[str]:
     known = [on_one_line(one) for one in facts if one is not None and one.strip()]
     if known:
         yield from labelled(label, joined(known), width)
