@@ -21,8 +21,8 @@ from pytest_memreturn.report.merged import (
     merged,
 )
 from pytest_memreturn.report.run import Partial, Run
-from pytest_memreturn.report.saved import parse_report
 from pytest_memreturn.report.same_test import key_of
+from pytest_memreturn.report.saved import parse_report
 from pytest_memreturn.report.tally import Tally
 from pytest_memreturn.report.text_report import render_text
 

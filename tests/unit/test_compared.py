@@ -195,7 +195,10 @@ def test_why_it_is_worse_where_the_size_is_not() -> None:
     lines = text(old, new, width=120).split("\n")
     assert [one for one in lines if one.startswith("WORSE")] == [
         "WORSE b - keeps 3.0 MiB (live-python), and was skipped before",
-        "WORSE a - keeps 9.0 MiB (live-python), no more than before; 2.0 MiB is allowed, 10.0 MiB was",
+        (
+            "WORSE a - keeps 9.0 MiB (live-python), no more than before; 2.0 MiB is allowed, "
+            "10.0 MiB was"
+        ),
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pytest_memreturn._checkup import Checkup, Finding
+from pytest_memreturn._checkup import Checkup, Finding, Noise
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._instruments import Instruments
 from pytest_memreturn._sizes import KIB, MIB
@@ -58,22 +58,28 @@ class Memory:
         self._snapshot = Snapshot(BASE, BASE, ranges=ranges)
 
     def counters(self) -> Counters:
+        """What a test says."""
         return self._counters
 
     def activity(self) -> Activity | None:
+        """What a test says."""
         return self._activity
 
     def exact(self) -> Counters:
+        """The same."""
         return self._counters
 
     def capture(self, *, baseline: bool = False) -> Any:  # noqa: ANN401 - as much as is asked
+        """A reading with these ranges."""
         del baseline
         return SimpleNamespace(snapshot=lambda: self._snapshot)
 
     def open_peak(self) -> int:
+        """Any token."""
         return 0
 
     def close_peak(self, token: int) -> Peak:
+        """What a test says."""
         del token
         return self._peak
 
@@ -92,11 +98,13 @@ class Pool(Allocator):
         self._why = why
 
     def statistics(self) -> AllocatorStatistics | None:
+        """What a test says."""
         if isinstance(self._said, Exception):
             raise self._said
         return self._said
 
     def why_unavailable(self) -> str | None:
+        """What a test says."""
         return self._why
 
 
@@ -333,7 +341,7 @@ def test_empty_windows() -> None:
     """How much is read where nothing happens, and what that costs."""
     ends = (BASE, BASE + 4096, BASE + 12288, BASE - 4096)
     found = trials.empty_windows(played(*(Script(BASE, end) for end in ends)), "call", 4)
-    assert isinstance(found, trials.Noise)
+    assert isinstance(found, Noise)
     assert dataclasses.astuple(found.retained_bytes) == (-4096, 0, 12288)
     finding = trials.noise_finding("a test", found)
     assert finding.state == "good"
@@ -396,7 +404,9 @@ def walk(*, proven: bool, heaps: int = 1) -> heap_walk.HeapWalk:
     chunks: Any = None
     heap: Any = None
     one = heap_walk.WalkedHeap(heap, chunks)
-    return heap_walk.HeapWalk((one,) * heaps, MIB, proven, False, None if proven else "why not")
+    return heap_walk.HeapWalk(
+        (one,) * heaps, MIB, proven=proven, partial=False, reason=None if proven else "why not"
+    )
 
 
 @pytest.mark.parametrize(
@@ -559,6 +569,7 @@ def test_an_allocator_that_cannot_say_why() -> None:
 
     class Odd(Pool):
         def why_unavailable(self) -> str | None:
+            """Not even that."""
             raise OSError("odd")
 
     instruments = dataclasses.replace(played(Script(BASE)), allocators=(Odd("odd"),))

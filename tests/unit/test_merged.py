@@ -110,7 +110,7 @@ def test_many_duplicates_are_counted() -> None:
 
 def test_one_duplicate() -> None:
     """In the singular."""
-    with pytest.raises(MergeRefusedError, match="^1 test is in more than one report"):
+    with pytest.raises(MergeRefusedError, match=r"^1 test is in more than one report"):
         merged([named("1", A), named("2", A)])
 
 
@@ -146,7 +146,7 @@ def test_the_first_of_duplicates_that_are_as_bad() -> None:
 
 def test_environments_that_differ_are_refused() -> None:
     """Fact by fact, with the files; variables and versions one by one."""
-    other = {
+    other: dict[str, Any] = {
         "kernel": "Linux 5",
         "libc": None,
         "variables": {"MALLOC_ARENA_MAX": "1"},

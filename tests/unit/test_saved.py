@@ -127,7 +127,7 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
     """Python's own writer has words for them that are no JSON."""
     path = tmp_path / "report.json"
     path.write_text('{"schema_version": 1, "tests": [NaN]}', encoding="utf-8")
-    with pytest.raises(SavedReportError, match="it is no JSON .NaN is no number there"):
+    with pytest.raises(SavedReportError, match=r"it is no JSON .NaN is no number there"):
         read_report(path)
 
 
