@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_memreturn.probes._contract import MemoryProbe, OutsideProbe
     from pytest_memreturn.probes.motion import MotionProbe
 
-_NEEDED_ON_LINUX = ("/proc/self/status", "/proc/self/smaps", "/proc/self/smaps_rollup")
+NEEDED_ON_LINUX = ("/proc/self/status", "/proc/self/smaps", "/proc/self/smaps_rollup")
 
 
 def memory_probe(name: str) -> MemoryProbe:
@@ -51,4 +51,4 @@ def _reads_procfs(name: str) -> bool:
 
 
 def _procfs_is_readable() -> bool:
-    return all(os.access(path, os.R_OK) for path in _NEEDED_ON_LINUX)
+    return all(os.access(path, os.R_OK) for path in NEEDED_ON_LINUX)

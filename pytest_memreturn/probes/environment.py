@@ -44,6 +44,8 @@ def environment(
             name: importlib.metadata.version(name) for name in ("pytest", "psutil", "pluggy")
         }
         | {"pytest-memreturn": _own_version()},
+        # One run has one: only a merged report has more.
+        "others": [],
     }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._accounts import UNEXPLAINED
@@ -12,8 +10,9 @@ from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.advice import advice_lines, matters
 from pytest_memreturn.report.causes import cause_in_words
 from pytest_memreturn.report.holders import NAMED, VERBOSE, holder_lines, strip_lines
-from pytest_memreturn.report.printable import NO_BREAK, joined, printable
+from pytest_memreturn.report.printable import NO_BREAK, joined
 from pytest_memreturn.report.rerun_lines import rerun_lines
+from pytest_memreturn.report.wrapped import INDENT, LABEL_WIDTH, labelled, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from pytest_memreturn._explanation import AllocatorGrowth
     from pytest_memreturn._record import Record
 
-_INDENT = "  "
-_LABEL_WIDTH = 11
 # What a message is held to, where nobody asked for more; and the labels of what goes first when
 # there is too much: what says least about who has the memory and what would return it.
 _PAGE_COLUMNS, _PAGE_LINES = 100, 12
@@ -30,8 +27,6 @@ _EXPENDABLE = (
     *("malloc", "hidden", "excluded", "", "arenas", "huge pages", "more", "segment", "child"),
     *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete", "survivors"),
 )
-# Between a figure and its unit, where no line is folded.
-_UNIT = re.compile(r"(?<=\d) (?=[KMGT]?i?B\b)")
 _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 
 
@@ -50,18 +45,18 @@ def render_message(record: Record, *, width: int = 100, verbosity: int = 0) -> l
     Below a verbosity of 2 it is a page of a dozen lines of 100 columns at most; from there on,
     every account, every listed survivor and exact bytes are shown.
     """
-    entries = list(_entries(record, width - _LABEL_WIDTH - len(_INDENT), verbosity))
+    entries = list(_entries(record, width - LABEL_WIDTH - len(INDENT), verbosity))
     if verbosity < VERBOSE:
         entries = _few(entries)
-    lines = _wrapped(headline(record), width, first="", rest=_INDENT)
+    lines = wrapped(headline(record), width, first="", rest=INDENT)
     for label, text in entries:
-        lines += _labelled(label, text, width)
+        lines += labelled(label, text, width)
     return lines
 
 
 def _few(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """As many of the entries as fit on a page, and how many more there are."""
-    lines = [len(_labelled(label, text, _PAGE_COLUMNS)) for label, text in entries]
+    lines = [len(labelled(label, text, _PAGE_COLUMNS)) for label, text in entries]
     left_out: set[int] = set()
     for expendable in _EXPENDABLE:
         for number in reversed(range(len(entries))):
@@ -75,23 +70,6 @@ def _few(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         entry = "entry" if len(left_out) == 1 else "entries"
         kept.append(("more", f"{len(left_out)} {entry} left out (-vv shows them)"))
     return kept
-
-
-def _labelled(label: str, text: str, width: int) -> list[str]:
-    first = _INDENT + label.ljust(_LABEL_WIDTH)
-    return _wrapped(text, width, first=first, rest=" " * len(first))
-
-
-def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:
-    lines = textwrap.wrap(
-        _UNIT.sub(NO_BREAK, printable(text)),
-        width,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def _in_words(record: Record, slug: str, size: int) -> str:

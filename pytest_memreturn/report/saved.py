@@ -10,6 +10,7 @@ from typing import Any
 from pytest_memreturn._record import Record
 from pytest_memreturn.report.json_report import SCHEMA_VERSION
 from pytest_memreturn.report.run import Partial, Run
+from pytest_memreturn.report.schema_check import problem_in
 from pytest_memreturn.report.tally import Tally
 
 
@@ -23,40 +24,55 @@ def read_report(path: Path) -> Run:
     What this version does not know in it is passed over, as the schema promises.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except OSError as error:
-        raise _error(path, error.strerror or str(error)) from None
+        raise _error(str(path), error.strerror or str(error)) from None
+    return parse_report(text, str(path))
+
+
+def parse_report(text: bytes, name: str) -> Run:
+    """The same for the text of a report; `name` is what an error calls it."""
+    try:
+        # Some shells put a mark of byte order before what they write to a file.
+        data = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse)
     except UnicodeDecodeError:
-        raise _error(path, "it is no text in UTF-8") from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise _error(path, f"it is no JSON ({error})") from None
+        raise _error(name, "it is no text in UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise _error(name, f"it is no JSON ({error})") from None
     if not isinstance(data, dict) or "schema_version" not in data:
-        raise _error(path, "it is no report of pytest-memreturn: it has no schema_version")
+        raise _error(name, "it is no report of pytest-memreturn: it has no schema_version")
     version = data["schema_version"]
     if type(version) is not int or version < 1:
-        raise _error(path, f"its schema_version is {version!r}, which is none")
+        raise _error(name, f"its schema_version is {version!r}, which is none")
     if version > SCHEMA_VERSION:
         raise _error(
-            path,
+            name,
             f"it is of schema version {version}, and this pytest-memreturn reads versions up to "
             f"{SCHEMA_VERSION}: read it with the version that wrote it, or a newer one",
         )
+    if (problem := problem_in(data)) is not None:
+        raise _error(name, f"it is not as its schema says ({problem})")
     try:
         return _run(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise _error(
-            path, f"it is not as its schema says ({type(error).__name__}: {error})"
+            name, f"it is not as its schema says ({type(error).__name__}: {error})"
         ) from None
+
+
+def _refuse(constant: str) -> float:
+    msg = f"{constant} is no number there"
+    raise ValueError(msg)
 
 
 def _run(data: Mapping[str, Any]) -> Run:
     records = tuple(Record.from_dict(one) for one in data["tests"])
     partial = data.get("partial")
     if partial is not None:
-        partial = Partial(str(partial["reason"]), tuple(map(str, partial.get("running", ()))))
+        partial = Partial(partial["reason"], tuple(partial.get("running", ())))
     # Counted anew: what a reader is shown must add up.
     return Run(records, Tally.of(records), dict(data["environment"]), partial)
 
 
-def _error(path: Path, problem: str) -> SavedReportError:
-    return SavedReportError(f"cannot read {path}: {problem}")
+def _error(name: str, problem: str) -> SavedReportError:
+    return SavedReportError(f"cannot read {name}: {problem}")

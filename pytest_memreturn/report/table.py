@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_memreturn._sizes import format_mib, format_size
@@ -31,25 +31,29 @@ class Row(NamedTuple):
 
 
 def render_table(records: Iterable[Record], width: int) -> Iterator[Row]:
-    """One row for each record, most retained first, then what was not judged; sizes in MiB.
-
-    A test's name is cut at its front where `width` columns are too few: its end tells more.
-    """
+    """One row for each record, most retained first, then what was not judged; sizes in MiB."""
     found = list(records)
     judged = [one for one in found if one.verdict != "unjudged"]
     rest = [one for one in found if one.verdict == "unjudged"]
     judged.sort(key=lambda one: -(one.retained_bytes or 0))
-    rows = [_HEADINGS, *(_cells(one) for one in (*judged, *rest))]
     verdicts = [None, *(one.verdict for one in (*judged, *rest))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    rows = aligned([_HEADINGS, *(_cells(one) for one in (*judged, *rest))], width)
+    yield from map(Row, rows, verdicts)
+
+
+def aligned(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+    """Rows of three figures, a word and a name, one below the other.
+
+    A name is cut at its front where `width` columns are too few: its end tells more.
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     name_width = max(_LEAST_NAME_WIDTH, width - sum(widths) - len(_GAP) * len(widths))
-    for row, verdict in zip(rows, verdicts, strict=True):
+    for row in rows:
         cells = [
             cell.rjust(columns) if index < _NUMBERS else cell.ljust(columns)
             for index, (cell, columns) in enumerate(zip(row, widths, strict=False))
         ]
-        text = _GAP.join([*cells, _shortened(row[-1], name_width)]).rstrip()
-        yield Row(text, verdict)
+        yield _GAP.join([*cells, _shortened(row[-1], name_width)]).rstrip()
 
 
 def summary_line(tally: Tally) -> str:

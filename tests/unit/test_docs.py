@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import inspect
 import json
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import jsonschema
@@ -17,6 +19,7 @@ import pytest
 
 import pytest_memreturn
 from pytest_memreturn import _errors, _failures, _options, hookspecs
+from pytest_memreturn.__main__ import COMMANDS
 from pytest_memreturn._accounts import FREE
 from pytest_memreturn._free_parts import PINNED, TRIMMABLE, split_free
 from pytest_memreturn._ledger import Ledger, close_ledger
@@ -154,6 +157,36 @@ def test_no_option_is_invented() -> None:
     rows = "\n".join(line for line in section.splitlines() if line.startswith("|"))
     assert set(re.findall(r"--[a-z-]+[a-z]", rows)) == set(flags)
     assert set(re.findall(r"`(memreturn\w*)`", rows)) == set(names)
+
+
+def sections_of_commands() -> dict[str, str]:
+    """What the page says of each command, by its name."""
+    _, *parts = re.split(r"^\(\w+\)=\n## ", page("reference/command-line.md"), flags=re.MULTILINE)
+    return {part.partition("\n")[0]: part for part in parts}
+
+
+def test_every_command_has_a_section() -> None:
+    """And a row in the table of commands."""
+    names = [one.NAME for one in COMMANDS]
+    assert list(sections_of_commands()) == names
+    assert re.findall(r"^\| \[`(\w+)`\]", page("reference/command-line.md"), re.MULTILINE) == names
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.NAME)
+def test_every_option_of_a_command_is_in_its_table(command: ModuleType) -> None:
+    """No fewer and no more, with its choices and its default; and each exit status."""
+    parser = argparse.ArgumentParser(add_help=False)
+    command.declare(parser)
+    text = sections_of_commands()[command.NAME]
+    rows = [line for line in text.splitlines() if re.match(r"\| `-{1,2}[a-z]", line)]
+    documented = [re.findall(r"`(-{1,2}[a-z-]+)`", row.split("|")[1]) for row in rows]
+    actions = [one for one in parser._actions if one.option_strings]
+    assert documented == [list(one.option_strings) for one in actions]
+    for row, action in zip(rows, actions, strict=False):
+        if action.dest != "format":  # those of reports are on the page of options
+            assert [one for one in action.choices or () if f"`{one}`" not in row] == []
+    statuses = re.findall(r"^\| (\d) \|", text, re.MULTILINE)
+    assert [int(one) for one in statuses] == list(command.STATUSES)
 
 
 def test_the_marker_is_written_as_it_is() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pytest_memreturn._record import Record
 from pytest_memreturn.report.json_report import json_report
 from pytest_memreturn.report.run import Partial, Run
-from pytest_memreturn.report.saved import SavedReportError, read_report
+from pytest_memreturn.report.saved import SavedReportError, parse_report, read_report
 from pytest_memreturn.report.tally import Tally
 
 RECORDS = (
@@ -62,7 +62,7 @@ def test_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
         (b'{"schema_version": 1}', "it is not as its schema says (KeyError: 'tests')"),
         (
             json.dumps({**WHOLE, "tests": [7]}).encode(),
-            "it is not as its schema says (TypeError: *)",
+            "it is not as its schema says (tests[0] is 7, and no object)",
         ),
         (
             json.dumps({**WHOLE, "tests": [{"nodeid": "x"}]}).encode(),
@@ -86,6 +86,57 @@ def test_what_is_no_report_is_named(tmp_path: Path, text: bytes, problem: str) -
     assert said.startswith(start)
     assert said.endswith(end)
     assert star or said == expected
+
+
+EXPLAINED: dict[str, Any] = {
+    **RECORDS[1].to_dict(),
+    "verdict": "retained",
+    "explanation": {"parts": {}, "timeline": [[0.5, 7]], "heap": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"verdict": "great"}, 'verdict is "great", and none of returned, retained, unjudged'),
+        ({"retained_bytes": "7"}, 'retained_bytes is "7", and no integer or null'),
+        ({"retained_bytes": True}, "retained_bytes is true, and no integer or null"),
+        ({"ledger": {"malloc-live": 0.5}}, 'ledger."malloc-live" is 0.5, and no integer'),
+        (
+            {"nodeid": ["x" * 50]},
+            'nodeid is ["xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…, and no string',
+        ),
+        ({"explanation": {"heap": 7}}, "explanation.heap is 7, and no object"),
+        (
+            {"explanation": {"timeline": [[1, 2], ["1", 2]]}},
+            'explanation.timeline[1][0] is "1", and no number',
+        ),
+    ],
+)
+def test_a_value_of_another_kind_is_named(changed: dict[str, Any], problem: str) -> None:
+    """Where it stands, what it is, and what it should be."""
+    report = {**WHOLE, "tests": [{**EXPLAINED, **changed}]}
+    with pytest.raises(SavedReportError) as caught:
+        parse_report(json.dumps(report).encode(), "a report")
+    assert str(caught.value) == (
+        f"cannot read a report: it is not as its schema says (tests[0].{problem})"
+    )
+
+
+def test_numbers_that_are_none(tmp_path: Path) -> None:
+    """Python's own writer has words for them that are no JSON."""
+    path = tmp_path / "report.json"
+    path.write_text('{"schema_version": 1, "tests": [NaN]}', encoding="utf-8")
+    with pytest.raises(SavedReportError, match=r"it is no JSON .NaN is no number there"):
+        read_report(path)
+
+
+def test_a_mark_of_byte_order_is_no_part_of_it() -> None:
+    """Shells on Windows write one."""
+    text = json.dumps({**WHOLE, "tests": [EXPLAINED]}).encode("utf-8-sig")
+    (record,) = parse_report(text, "x").records
+    assert record.explanation is not None
+    assert record.explanation.timeline == ((0.5, 7),)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

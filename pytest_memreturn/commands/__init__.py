@@ -1,0 +1,1 @@
+"""What ``python -m pytest_memreturn`` can be asked for: a module for each command."""
