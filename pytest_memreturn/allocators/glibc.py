@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 # Each begins with characters that stand for themselves: found in a tenth of the time.
 _HEAP_NUMBER = re.compile(rb'<heap nr="(\d{1,20})">')
 _BIN_TOTAL = re.compile(rb'<(?:size|unsorted) [^>]*total="(\d{1,20})"')
-_REST_SIZE = re.compile(rb'<total type="rest" count="\d+" size="(\d{1,20})"')
+_REST = re.compile(rb'<total type="rest" count="(\d{1,20})" size="(\d{1,20})"')
+# Up to 2.42, the sizes of free blocks but for those in fast bins have the bit of a block's head
+# that says that the one before it is in use: each is one byte too large.
+_WITH_A_BIT = re.compile(rb' to="\d{0,19}[13579]"')
 _FAST_SIZE = re.compile(rb'<total type="fast" count="\d+" size="(\d{1,20})"')
 _MAPPED_SIZE = re.compile(rb'<total type="mmap" count="\d+" size="(\d{1,20})"')
 _SYSTEM_SIZE = re.compile(rb'<system type="current" size="(\d{1,20})"')
@@ -100,7 +103,7 @@ def parse_arenas(text: bytes) -> Arenas:
     *heaps, whole = text.split(b"</heap>")
     for heap in heaps:
         number = _HEAP_NUMBER.search(heap)
-        system, rest = _SYSTEM_SIZE.search(heap), _REST_SIZE.search(heap)
+        system, rest = _SYSTEM_SIZE.search(heap), _REST.search(heap)
         if number is None or system is None or rest is None:
             continue
         fast = _FAST_SIZE.search(heap)
@@ -108,14 +111,16 @@ def parse_arenas(text: bytes) -> Arenas:
         count += 1
         all_fast += fast_bytes
         held += int(system[1])
+        # All of these but the top, which is counted by its true size.
+        bits = max(0, int(rest[1]) - 1) if _WITH_A_BIT.search(heap) else 0
         # A thread that allocates meanwhile can make the parts of a heap disagree.
-        in_heap = max(0, int(system[1]) - int(rest[1]) - fast_bytes)
+        in_heap = max(0, int(system[1]) - int(rest[2]) + bits - fast_bytes)
         live += in_heap
         if number[1] == b"0":  # the main arena, whose top a trim does hand back
             continue
         thread_live += in_heap
         binned = sum(int(total) for total in _BIN_TOTAL.findall(heap)) - fast_bytes
-        thread_tops += max(0, int(rest[1]) - binned)
+        thread_tops += max(0, int(rest[2]) - binned)
     mapped = _MAPPED_SIZE.search(whole)
     own_mappings = int(mapped[1]) if mapped else 0
     return Arenas(count, held, live, own_mappings, thread_live, thread_tops, all_fast)

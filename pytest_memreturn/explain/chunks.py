@@ -10,7 +10,9 @@ from itertools import accumulate, compress, islice, repeat
 from operator import and_, not_, or_
 from typing import TYPE_CHECKING
 
+from pytest_memreturn._sizes import MIB
 from pytest_memreturn.probes.mapped_words import MappedWords
+from pytest_memreturn.probes.residency import PAGE_BYTES
 
 if TYPE_CHECKING:
     from pytest_memreturn.probes.own_memory import OwnMemory
@@ -35,6 +37,9 @@ _SMALLEST_KEPT_BYTES = 256
 # 4 MiB at once took a tenth longer: what is read should still lie in the processor's cache.
 BATCH_BYTES = 512 * 1024
 _SMALLEST_BATCH_BYTES = 4096
+# Further than this a heap is not followed that grows while it is walked.
+MOST_MOVED_BYTES = 4 * MIB
+
 # What a walk needs for itself it takes from the heap that it walks: three lists of what is in one
 # batch. In a hundred batches that stays below the hundredth part that a proof may be off by.
 _BATCHES = 128
@@ -65,21 +70,32 @@ class Chunks:
 
 
 def walk_chunks(
-    memory: OwnMemory, first: int, end: int, is_over: Callable[[], bool] = lambda: False
+    memory: OwnMemory,
+    first: int,
+    end: int,
+    is_over: Callable[[], bool] = lambda: False,
+    end_now: Callable[[], int] | None = None,
 ) -> Chunks:
     """Walk from the chunk at `first` to the last one of a heap that ended at `end` a moment ago.
 
     That last one is the heap's top, free by definition, unless a fence stands there. Since the top
-    may have grown or shrunk meanwhile, the ``end`` of what is given is to be looked at. Once
-    `is_over`, ``end`` is how far it came. Raises `NotAHeapError` where the chain is none.
+    may have grown or shrunk meanwhile, the ``end`` of what is given is to be looked at; `end_now`
+    tells where the heap ends by then. Once `is_over`, ``end`` is how far it came. Raises
+    `NotAHeapError` where the chain is none.
     """
-    most_kept = (end - first) // _SMALLEST_KEPT_BYTES + 1
+    furthest = end + MOST_MOVED_BYTES
+    most_kept = (furthest - first) // _SMALLEST_KEPT_BYTES + 1
     found = Chunks(first, end, MappedWords(most_kept), MappedWords(most_kept))
     largest_batch_bytes = max(_SMALLEST_BATCH_BYTES, min(BATCH_BYTES, (end - first) // _BATCHES))
     batch_bytes = _SMALLEST_BATCH_BYTES
     # A chunk says of the one before whether it is in use: the last of a batch waits for the next.
     at, waiting = first, 0
-    while at < end:
+    while True:
+        if at >= end and at % PAGE_BYTES and end_now is not None:
+            # No heap ends within a page: what the walk took for itself has moved the top.
+            end = min(end_now(), furthest)
+        if at >= end:
+            break
         if is_over():
             found.is_whole = False
             break

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Some 5 million blocks, or 8 GB of them, and the arenas of 20 million small objects.
 _MOST_SECONDS = 2.5
+# What took longer to walk is not walked again.
+_SECONDS_TO_WALK_AGAIN = 0.6
 # Some 2 million objects, each of which may own the blocks.
 _MOST_SECONDS_FOR_PINS = 2.0
 
@@ -37,7 +39,7 @@ class Detail:
 def survey(now: Snapshot, clock: Callable[[], float] = time.thread_time) -> HeapSurvey:
     """Walk malloc's heaps and look at pymalloc's arenas; what cannot be looked at is left out."""
     is_over = time_limit(_MOST_SECONDS, clock)
-    walk = walk_heaps(is_over)
+    walk = walk_heaps(is_over, time_limit(_SECONDS_TO_WALK_AGAIN, clock))
     arenas = _arenas(now, is_over)
     if walk is None and not arenas:
         return HeapSurvey()

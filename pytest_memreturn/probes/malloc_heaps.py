@@ -57,13 +57,27 @@ def malloc_heaps() -> tuple[MallocHeap, ...]:
     return tuple(heaps)
 
 
-def _thread_heap(name: str, start: int) -> MallocHeap:
+def end_of(heap: MallocHeap) -> int:
+    """Where a heap ends by now; raises `OSError` where it is gone."""
+    if heap.name == MAIN:
+        return _program_break()
+    _, used_bytes = _header(heap.name, heap.start)
+    return heap.start + used_bytes
+
+
+def _header(name: str, start: int) -> tuple[int, int]:
+    """Where the arena of a thread heap is, and how much of the heap is in use."""
     with OwnMemory(HEADER.size) as memory:
         header = memory.read(start, HEADER.size)
     if len(header) < HEADER.size:
         msg = f"nothing is mapped at the {name} any more"
         raise OSError(msg)
     arena, _, used_bytes, _ = HEADER.unpack(header)
+    return arena, used_bytes
+
+
+def _thread_heap(name: str, start: int) -> MallocHeap:
+    arena, used_bytes = _header(name, start)
     holds_arena = start <= arena < start + used_bytes
     base, distances = (arena, _STATE_BYTES) if holds_arena else (start, _HEADER_BYTES)
     first = base + distances.start

@@ -27,10 +27,16 @@ def heap_strip(regions: Sequence[Region], columns: int) -> str:
     whole_bytes = sum(one.bytes for one in regions)
     least_bytes = max(_SMALLEST_BYTES, whole_bytes // _SMALLEST_PART)
     shown = few(joined(regions, least_bytes), max(1, (columns - 1) // _LEAST_COLUMNS))
-    words = [f" {format_mib(one.bytes)} {one.kind}|" for one in shown]
-    room = max(0, columns - 1 - sum(len(word) + 1 for word in words))
-    bars = [_SHADES[one.kind] * (1 + room * one.bytes // max(1, whole_bytes)) for one in shown]
-    return "|" + "".join(bar + word for bar, word in zip(bars, words, strict=True))
+    while (room := columns - 1 - sum(len(_word(one)) + 1 for one in shown)) < 0 and len(shown) > 1:
+        shown = few(shown, len(shown) - 1)
+    lengths = [1 + max(0, room) * one.bytes // max(1, whole_bytes) for one in shown]
+    return "|" + "".join(
+        _SHADES[one.kind] * length + _word(one) for one, length in zip(shown, lengths, strict=True)
+    )
+
+
+def _word(region: Region) -> str:
+    return f" {format_mib(region.bytes)} {region.kind}|"
 
 
 def arena_strip(arenas: PooledArenas, columns: int) -> str:

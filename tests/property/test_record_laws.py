@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TypeVar, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_memreturn import _xdist
@@ -245,15 +245,46 @@ def test_a_message_keeps_to_its_width(record: Record, width: int, verbosity: int
         assert len(line) <= width
 
 
+# What is drawn to fit: a line each, whatever the width.
+PICTURES = ("  heap       ", "  arenas     ")
+
+DRAWN = Record(
+    nodeid="t",
+    verdict="retained",
+    gate="collect",
+    window="call",
+    cause="held-by-malloc",
+    causes={"held-by-malloc": 60 * MIB},
+    retained_bytes=60 * MIB,
+    allowed_bytes=0,
+    explanation=Explanation(
+        heap=HeapPicture(
+            regions=(
+                Region("main heap", "live", 0, 10 * MIB, 10 * MIB),
+                Region("main heap", "free", 10 * MIB, 60 * MIB, 0),
+                Region("main heap", "live", 70 * MIB, MIB, MIB),
+            ),
+            arenas=PooledArenas(MIB, (0, MIB)),
+        )
+    ),
+)
+
+
 @given(records(NAMES, "retained"), WIDTHS, st.integers(-2, 3))
+@example(DRAWN, 40, 0)
+@example(DRAWN, 40, 2)
 def test_a_message_loses_no_word(record: Record, width: int, verbosity: int) -> None:
-    """At any width the words are the same, and each line is a line."""
-    lines = render_message(record, width=width, verbosity=verbosity)
-    assert all(len(line.splitlines()) == 1 for line in lines)
-    assert (
-        "\n".join(lines).split()
-        == "\n".join(render_message(record, width=100_000, verbosity=verbosity)).split()
-    )
+    """At any width the words are the same but in pictures, and each line is a line."""
+    narrow = render_message(record, width=width, verbosity=verbosity)
+    wide = render_message(record, width=100_000, verbosity=verbosity)
+    assert all(len(line.splitlines()) == 1 for line in narrow)
+    assert words(narrow) == words(wide)
+
+
+def words(lines: list[str]) -> list[str]:
+    """All words of some lines, but of a picture only what it is called."""
+    shown = (line[: len(PICTURES[0])] if line.startswith(PICTURES) else line for line in lines)
+    return [word for line in shown for word in line.split()]
 
 
 @given(st.lists(ANY, max_size=6), WIDTHS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import get_args
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_memreturn._explanation import PooledArenas, Region, RegionKind
@@ -44,6 +44,7 @@ def test_joining_loses_nothing(
 
 
 @given(STRETCHES.filter(bool), st.integers(20, 200))
+@example([("returned", 2**34), ("live", 2**34), ("returned", 2**34)], 52)
 def test_a_strip_fits(stretches: list[tuple[RegionKind, int]], columns: int) -> None:
     """Into the columns that it is given, and names every region that it shows."""
     drawn = heap_strip(laid_out(stretches), columns)

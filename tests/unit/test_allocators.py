@@ -167,9 +167,12 @@ def test_the_arenas_are_summed_up() -> None:
     assert parse_arenas(MALLOC_INFO) == Arenas(
         count=4,
         held_bytes=60_000_000 + 2_048_000 + 135_168 + 135_168,
-        live_bytes=(60_000_000 - 50_008_339) + 1_269_189,
+        # Less the bit that the size of each free block has, but not that of the top.
+        live_bytes=(60_000_000 - 50_008_339 + 3) + 1_269_189 + 7 + 2,
         own_mapping_bytes=610_304,
-        thread_live_bytes=(2_048_000 - 1_043_061) + (135_168 - 5_290 - 96) + (135_168 - 700),
+        thread_live_bytes=(2_048_000 - 1_043_061 + 7)
+        + (135_168 - 5_290 + 2 - 96)
+        + (135_168 - 700),
         thread_top_bytes=1_000_000 + 5_000 + 700,
         fast_bytes=96,
     )
@@ -178,8 +181,26 @@ def test_the_arenas_are_summed_up() -> None:
 def test_a_process_without_threads_has_the_main_arena_alone() -> None:
     """Nothing in it is a thread's."""
     text = MALLOC_INFO[: MALLOC_INFO.index(b'<heap nr="1">')]
-    live_bytes = 60_000_000 - 50_008_339
+    live_bytes = 60_000_000 - 50_008_336
     assert parse_arenas(text) == Arenas(count=1, held_bytes=60_000_000, live_bytes=live_bytes)
+
+
+def test_sizes_without_a_bit_are_taken_as_they_are() -> None:
+    """As from glibc 2.43 on, where each is the true one."""
+    text = """<malloc version="1">
+<heap nr="0">
+<sizes>
+  <size from="32" to="32" total="512" count="16"/>
+</sizes>
+<total type="rest" count="17" size="4096"/>
+<system type="current" size="135168"/>
+</heap>
+</malloc>
+"""
+    assert parse_arenas(text.encode()).live_bytes == 135_168 - 4096
+    with_bits = text.replace('from="32" to="32" total="512"', 'from="33" to="33" total="528"')
+    with_bits = with_bits.replace('size="4096"', 'size="4112"')
+    assert parse_arenas(with_bits.encode()) == parse_arenas(text.encode())
 
 
 def test_a_malloc_without_fast_bins_has_arenas() -> None:
@@ -227,8 +248,8 @@ def test_arenas_with_more_room_than_they_hold_have_nothing_live() -> None:
     """For the same reason."""
     text = MALLOC_INFO.replace(b'size="1043061"', b'size="9043061"')
     found = parse_arenas(text)
-    assert found.thread_live_bytes == (135_168 - 5_290 - 96) + (135_168 - 700)
-    assert found.live_bytes == found.thread_live_bytes + 60_000_000 - 50_008_339
+    assert found.thread_live_bytes == (135_168 - 5_288 - 96) + (135_168 - 700)
+    assert found.live_bytes == found.thread_live_bytes + 60_000_000 - 50_008_336
 
 
 @pytest.mark.parametrize("text", [b"", b"<jemalloc/>"])
@@ -257,9 +278,9 @@ def test_glibc_says_what_is_live_and_what_no_trim_returns() -> None:
     """Live blocks in heaps, live blocks of their own, and the tops of thread arenas."""
     assert Glibc().statistics() == AllocatorStatistics(
         "malloc",
-        live_bytes=9_991_661 + 1_269_189,
+        live_bytes=9_991_664 + 1_269_198,
         held_bytes=62_318_336,
-        live_by_kind={"heap": 9_991_661, "arena": 1_269_189},
+        live_by_kind={"heap": 9_991_664, "arena": 1_269_198},
         own_mapping_live_bytes=610_304,
         thread_top_bytes=1_005_700,
         arenas=4,

@@ -134,6 +134,18 @@ def test_a_top_that_grew_meanwhile_ends_where_it_ends_now() -> None:
         assert walk(start, start + 2 * PAGE).end == start + 3 * PAGE
 
 
+def test_a_heap_that_grew_is_followed_to_where_it_ends_now() -> None:
+    """Its old end lies within a page or a block by then: what a walk takes for itself moves it."""
+    words, size = chain([(PAGE - 64, True), (128, True), (PAGE - 64, False)])
+    with image(words, size) as start, OwnMemory(BATCH_BYTES) as memory:
+        found = walk_chunks(memory, start, start + PAGE, end_now=lambda: start + size)
+        assert (found.end, found.count) == (start + size, 2)
+        assert found.live_sizes == {PAGE - 64: 1, 128: 1}
+        # Not for ever: nobody knows what stands there.
+        found = walk_chunks(memory, start, start + PAGE, end_now=lambda: start + PAGE)
+        assert found.end == start + PAGE + 64
+
+
 def test_a_top_that_was_handed_back_meanwhile() -> None:
     """Where nothing is mapped any more the heap ends."""
     with image([(0, 64 | 1), (64, PAGE - 64 | 1)], PAGE) as start:

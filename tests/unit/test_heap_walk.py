@@ -61,9 +61,9 @@ class Scene:
             raise NotAHeapError
         return chains.pop(0) if len(chains) > 1 else chains[0]
 
-    def walk(self) -> HeapWalk:
+    def walk(self, *, is_late: bool = True) -> HeapWalk:
         """What comes of it."""
-        found = walk_heaps()
+        found = walk_heaps(is_late=lambda: is_late)
         assert found is not None
         return found
 
@@ -141,6 +141,43 @@ def test_a_walk_that_ran_out_of_time_is_partial(scene: Scene) -> None:
     found = scene.walk()
     assert (found.proven, found.partial, len(found.heaps)) == (False, True, 1)
     assert found.reason == "there was no time to look at all of it"
+
+
+def test_what_is_not_proven_is_walked_again_while_there_is_time(scene: Scene) -> None:
+    """A thread that ends is still giving back its blocks, and then is not."""
+    broken, whole = chunks(MIB, end=5), chunks(40 * MIB)
+    scene.chains = {48: [broken, broken, broken, whole]}
+    assert scene.walk(is_late=False).proven
+    scene.chains = {48: [broken, broken, broken, whole]}
+    assert not scene.walk().proven
+
+
+def test_a_second_walk_that_tells_less_is_forgotten(scene: Scene) -> None:
+    """Where there was no time for the whole of it, or where malloc fell silent."""
+    scene.chains = {48: [chunks(30 * MIB), chunks(MIB, end=5, is_whole=False)]}
+    found = scene.walk(is_late=False)
+    assert (found.proven, found.partial, found.live_bytes) == (False, False, 30 * MIB)
+    scene.told = [Arenas(live_bytes=40 * MIB), Arenas(live_bytes=40 * MIB), None]
+    scene.chains = {48: [chunks(30 * MIB)]}
+    assert scene.walk(is_late=False).live_bytes == 30 * MIB
+
+
+def test_a_heap_that_goes_meanwhile_makes_no_chain(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are walked all the same."""
+
+    def ask_for_the_end(_memory: object, _first: int, _end: int, _over: object, now: object) -> int:
+        assert callable(now)
+        found: int = now()
+        return found
+
+    def gone(_: object) -> int:
+        raise OSError
+
+    monkeypatch.setattr(heap_walk, "walk_chunks", ask_for_the_end)
+    monkeypatch.setattr(heap_walk, "end_of", gone)
+    assert scene.walk().reason == "the blocks of the thread heap 1 make no chain"
 
 
 def test_where_memory_cannot_be_read_nothing_is_proven(scene: Scene) -> None:

@@ -13,7 +13,7 @@ import pytest
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.probes import malloc_heaps as room
 from pytest_memreturn.probes._thread_heaps import HEADER
-from pytest_memreturn.probes.malloc_heaps import MAIN, malloc_heaps
+from pytest_memreturn.probes.malloc_heaps import MAIN, end_of, malloc_heaps
 from pytest_memreturn.probes.own_memory import OwnMemory
 
 pytestmark = [
@@ -27,6 +27,7 @@ def test_the_main_heap_ends_at_the_program_break() -> None:
     main, *_ = malloc_heaps()
     assert (main.name, main.first_chunks) == (MAIN, (main.start,))
     assert main.start < main.end
+    assert main.start < end_of(main)
 
 
 def test_the_heap_of_a_thread_is_found() -> None:
@@ -48,6 +49,7 @@ def test_the_heap_of_a_thread_is_found() -> None:
         its = [one for one in malloc_heaps() if one.start < block[0] < one.end]
         assert len(its) == 1
         assert its[0].start % (64 * MIB) == 0
+        assert end_of(its[0]) == its[0].end
         assert its[0].start < its[0].first_chunks[0] < its[0].first_chunks[-1] < its[0].end
     finally:
         may_end.set()

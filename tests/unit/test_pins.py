@@ -163,7 +163,7 @@ def test_a_survey_of_this_process() -> None:
 
 def test_where_there_is_nothing_to_see(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another malloc, and no arenas."""
-    monkeypatch.setattr(heap_survey, "walk_heaps", lambda _: None)
+    monkeypatch.setattr(heap_survey, "walk_heaps", lambda *_: None)
     assert heap_survey.survey(now()) == HeapSurvey()
     assert heap_survey.pins(HeapSurvey(), ["pinned-malloc"]) == ()
 
@@ -172,7 +172,7 @@ def test_arenas_are_seen_where_malloc_is_another(monkeypatch: pytest.MonkeyPatch
     """In what is mapped and resident, of nobody's making."""
     asked: list[object] = []
     arena = Arena(5, [0])
-    monkeypatch.setattr(heap_survey, "walk_heaps", lambda _: None)
+    monkeypatch.setattr(heap_survey, "walk_heaps", lambda *_: None)
 
     def find(ranges: Iterable[tuple[int, int]], _: object) -> list[Arena]:
         asked.extend(ranges)
