@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn import _options, _xdist
-from pytest_memreturn.report.files import TABLE, write_whole
+from pytest_memreturn.report.files import TABLE, write_report
 from pytest_memreturn.report.formats import FORMATS
 from pytest_memreturn.report.printable import on_one_line
 from pytest_memreturn.report.run import Run
@@ -63,10 +63,9 @@ class RunReport:
         targets = [one for one in self._targets if one.path is not None]
         run = Run(self._records(), self._tally, self._environment()) if targets else None
         for target in targets:
-            assert target.path is not None
             assert run is not None
             try:
-                write_whole(target.path, FORMATS[target.format].render(run))
+                write_report(target, FORMATS[target.format].render(run))
             except OSError as error:
                 problem = f"cannot write {target.path}: {error.strerror or error}"
                 self._unwritten.append(on_one_line(problem))
