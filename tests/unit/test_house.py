@@ -55,6 +55,7 @@ FLOORS = (
     ("hookspecs",),
     ("_additions",),
     ("_progress",),
+    ("_properties",),
     ("_test_report",),
     ("_session", "_fixture", "_run_report"),
     ("plugin",),
