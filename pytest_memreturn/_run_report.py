@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn import _options, _xdist
+from pytest_memreturn.report.attempts import Attempts
 from pytest_memreturn.report.files import TABLE, write_report
 from pytest_memreturn.report.formats import FORMATS
 from pytest_memreturn.report.printable import on_one_line
@@ -44,6 +45,7 @@ class RunReport:
         # A table or a file needs every record at the end; without them, the tally is enough.
         self._store = RecordStore() if self._targets else None
         self._tally = Tally()
+        self._attempts = Attempts()
         self._unjudged: list[str] = []
         self._unwritten: list[str] = []
 
@@ -51,7 +53,17 @@ class RunReport:
         """Take the records off a report."""
         if self._is_worker:
             return
-        for record in _xdist.detach(report):
+        # The same test may run in several workers at once.
+        test = report.nodeid, _xdist.worker_of(report)
+        self._attempts.add(test, _xdist.detach(report))
+        # What pytest-rerunfailures makes of the outcome of an attempt that it will repeat.
+        if str(report.outcome) == "rerun":
+            self._attempts.begin_another(test)
+        elif report.when == "teardown":
+            self._count(self._attempts.end(test))
+
+    def _count(self, records: Iterable[Record]) -> None:
+        for record in records:
             self._tally.add(record)
             if (line := unjudged_line(record)) is not None:
                 self._unjudged.append(line)
@@ -60,6 +72,7 @@ class RunReport:
 
     def write_files(self) -> bool:
         """Write every report file that was asked for; whether all of them could be."""
+        self._count(self._attempts.end_all())
         targets = [one for one in self._targets if one.path is not None]
         run = Run(self._records(), self._tally, self._environment()) if targets else None
         for target in targets:

@@ -29,11 +29,16 @@ def detach(report: pytest.TestReport) -> list[Record]:
     pytest keeps the reports of a run to its end, and would keep the records with them.
     """
     records = [Record.from_dict(one) for one in report.__dict__.pop(_ATTRIBUTE, ())]
-    # pytest-xdist names the worker on the reports that reach its controller.
-    node = getattr(report, "node", None)
-    if node is None:
+    worker = worker_of(report)
+    if worker is None:
         return records
-    return [dataclasses.replace(one, worker=node.gateway.id) for one in records]
+    return [dataclasses.replace(one, worker=worker) for one in records]
+
+
+def worker_of(report: pytest.TestReport) -> str | None:
+    """Who made a report that has reached the controller; ``None`` where there is none."""
+    node = getattr(report, "node", None)
+    return None if node is None else node.gateway.id
 
 
 def attached(report: pytest.TestReport) -> list[Record]:

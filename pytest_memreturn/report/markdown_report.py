@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_memreturn._sizes import format_size
 from pytest_memreturn.report.markdown import code, fenced, html_code, row, words
 from pytest_memreturn.report.message import render_message
+from pytest_memreturn.report.names import name_of
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Record
@@ -124,7 +125,7 @@ def _table_head(headings: Sequence[str], rule: str) -> str:
 
 def _cells(record: Record) -> tuple[str, str, str, str]:
     return (
-        code(_name(record)),
+        code(name_of(record)),
         format_size(record.retained_bytes or 0),
         format_size(record.allowed_bytes or 0),
         code(record.cause or ""),
@@ -132,7 +133,7 @@ def _cells(record: Record) -> tuple[str, str, str, str]:
 
 
 def _reason(record: Record) -> str:
-    return row((code(_name(record)), words(record.reason or "no reason known")))
+    return row((code(name_of(record)), words(record.reason or "no reason known")))
 
 
 def _details(record: Record) -> str:
@@ -140,12 +141,8 @@ def _details(record: Record) -> str:
         line[:_MOST_LINE_CHARACTERS] for line in render_message(record, width=_MESSAGE_COLUMNS)
     ]
     kept = format_size(record.retained_bytes or 0)
-    summary = f"{html_code(_name(record))} kept {kept}"
+    summary = f"{html_code(name_of(record))} kept {kept}"
     return f"{_opened(summary)}\n{fenced(lines)}{_CLOSED}"
-
-
-def _name(record: Record) -> str:
-    return f"{record.nodeid} [{record.label}]" if record.label else record.nodeid
 
 
 def _environment(found: Mapping[str, Any]) -> str:
