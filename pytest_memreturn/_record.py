@@ -31,6 +31,16 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt at a test that was run again, and does not count."""
+
+    verdict: Outcome
+    retained_bytes: int | None
+    cause: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One verdict with everything that led to it. Sizes are bytes; ``None`` was not read.
 
@@ -43,6 +53,7 @@ class Record:
     `drift_bytes` is how far the footprint had moved before the window since the layout was read
     from which the ledger starts, which may be that of an earlier window.
     `settled_seconds` is how long the figure went on falling by itself after the window.
+    `earlier_attempts` are those of a test that another plugin has run again: the last one counts.
     """
 
     nodeid: str
@@ -71,6 +82,7 @@ class Record:
     worker: str | None = None
     reason: str | None = None
     own_outcome: str | None = None
+    earlier_attempts: tuple[Attempt, ...] = ()
     explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,6 +90,7 @@ class Record:
         found = {name: getattr(self, name) for name in field_names(Record)}
         # Not `asdict` for the whole of it: what most records have is plain already.
         found["excluded"] = tuple(asdict(one) for one in self.excluded)
+        found["earlier_attempts"] = tuple(asdict(one) for one in self.earlier_attempts)
         if self.explanation is not None:
             found["explanation"] = self.explanation.to_dict()
         return found
@@ -87,6 +100,7 @@ class Record:
         """The record that `to_dict` gave; keys of a newer report are passed over."""
         values = known_fields(cls, data)
         values["excluded"] = all_of(Exclusion, values.get("excluded", ()))
+        values["earlier_attempts"] = all_of(Attempt, values.get("earlier_attempts", ()))
         if values.get("explanation") is not None:
             values["explanation"] = Explanation.from_dict(values["explanation"])
         return cls(**values)

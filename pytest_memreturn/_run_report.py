@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn import _options, _xdist
 from pytest_memreturn._ending import Ending
-from pytest_memreturn.report.files import TABLE, write_whole
+from pytest_memreturn.report.attempts import Attempts
+from pytest_memreturn.report.files import TABLE, write_report
 from pytest_memreturn.report.formats import FORMATS
 from pytest_memreturn.report.printable import on_one_line
 from pytest_memreturn.report.run import Partial, Run
@@ -56,6 +57,7 @@ class RunReport:
         self._tally = Tally()
         self.ending = Ending(gate_of_all)
         self._partial: Partial | None = None
+        self._attempts = Attempts()
         self._unjudged: list[str] = []
         self._unwritten: list[str] = []
 
@@ -77,8 +79,14 @@ class RunReport:
             self.ending.verdict_is_due(report.nodeid, _xdist.worker_of(report), gate)
         elif report.when != "setup":
             self.ending.verdict_came(report.nodeid, _xdist.worker_of(report))
-        for record in _xdist.detach(report):
-            self._keep(record)
+        # The same test may run in several workers at once.
+        test = report.nodeid, _xdist.worker_of(report)
+        self._attempts.add(test, _xdist.detach(report))
+        # What pytest-rerunfailures makes of the outcome of an attempt that it will repeat.
+        if str(report.outcome) == "rerun":
+            self._attempts.begin_another(test)
+        elif report.when == "teardown":
+            self._keep(self._attempts.end(test))
 
     def worker_lost(self, node: object, error: object) -> None:
         """Note a worker that has gone before its end."""
@@ -92,15 +100,15 @@ class RunReport:
             report.nodeid, worker, runs_again=report.outcome != "failed"
         )
         if record is not None:
-            self._keep(record)
+            self._keep([record])
 
     def end(self, collected: int | None) -> bool:
         """Write every report file that was asked for; whether all of them could be.
 
         `collected` is how many tests the run has, where that is known.
         """
-        for record in self.ending.still_owed():
-            self._keep(record)
+        self._keep(self._attempts.end_all())
+        self._keep(self.ending.still_owed())
         self._partial = self.ending.early_end(collected)
         targets = [one for one in self._targets if one.path is not None]
         run = self._run() if targets else None
@@ -108,7 +116,7 @@ class RunReport:
             assert target.path is not None
             assert run is not None
             try:
-                write_whole(target.path, FORMATS[target.format].render(run))
+                write_report(target, FORMATS[target.format].render(run))
             except OSError as error:
                 self._not_written(target.path, error.strerror or str(error))
             except Exception as error:  # noqa: BLE001 - each of the others is still written
@@ -142,12 +150,13 @@ class RunReport:
         if self._store is not None:
             self._store.close()
 
-    def _keep(self, record: Record) -> None:
-        self._tally.add(record)
-        if (line := unjudged_line(record)) is not None:
-            self._unjudged.append(line)
-        if self._store is not None:
-            self._store.add(record)
+    def _keep(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._tally.add(record)
+            if (line := unjudged_line(record)) is not None:
+                self._unjudged.append(line)
+            if self._store is not None:
+                self._store.add(record)
 
     def _not_written(self, path: Path, problem: str) -> None:
         self._unwritten.append(on_one_line(f"cannot write {path}: {problem}"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from pytest_memreturn import _xdist
+from pytest_memreturn import _properties, _xdist
 from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
 from pytest_memreturn._failures import VerdictFailure
 from pytest_memreturn._record import Record
@@ -79,6 +79,8 @@ def finish_report(
     alive, so that its memory can't be judged.
     """
     state = item.stash.get(_STATE, None)
+    if report.when == "setup":
+        _properties.forget(item)
     if report.when == "teardown" and state is not None:
         # pytest keeps every item to the end of the run.
         del item.stash[_STATE]
@@ -100,6 +102,7 @@ def finish_report(
         blocks = [one for one in records if one.window == "block"]
         records = [*blocks, *_own_outcome(item, report, settings_for)]
     _xdist.attach(report, records)
+    _properties.attach(item, report, records)
 
 
 def _own_outcome(

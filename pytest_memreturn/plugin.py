@@ -129,6 +129,13 @@ class _Judging:
         finish_report(item, call, report, self.session.settings_for)
         return report
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
+        """Say the figures in a report of pytest-html, which shows no properties."""
+        from pytest_memreturn._properties import html_lines
+
+        data.extend(html_lines(report))
+
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the records that came with the report, when others have seen it."""

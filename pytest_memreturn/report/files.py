@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pytest_memreturn.report.formats import FORMATS
+from pytest_memreturn.report.markdown_report import OPENING
 
 # The table goes to the terminal; every other format to a file.
 TABLE = "table"
+# In GitHub Actions, the file in which every command of a step leaves what it has to say.
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 _BY_SUFFIX = {one.suffix: name for name, one in FORMATS.items()}
 
 
@@ -44,7 +48,24 @@ def parse_target(text: str) -> ReportTarget:
             f"For a file of another name, name its format: '--memreturn-report=json:{text}'"
         )
         raise ValueError(msg)
-    return ReportTarget(_BY_SUFFIX[path.suffix], path)
+    target = ReportTarget(_BY_SUFFIX[path.suffix], path)
+    if target.format == "md" and _is_somebody_elses(path):
+        msg = (
+            f"{text!r} is there, and no report of an earlier run. To replace it: "
+            f"'--memreturn-report=md:{text}'. "
+            f"For the table, write the option last: 'pytest {text} --memreturn-report'"
+        )
+        raise ValueError(msg)
+    return target
+
+
+def _is_somebody_elses(path: Path) -> bool:
+    """A README that a bare option before it would swallow is worth more than a report."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            return stream.read(len(OPENING)) not in {"", OPENING}
+    except OSError:
+        return False  # whether a file can be written there is another question
 
 
 def check_writable(path: Path) -> None:
@@ -60,6 +81,33 @@ def check_writable(path: Path) -> None:
         raise OSError(msg)
     with tempfile.TemporaryFile(dir=path.parent):
         pass
+
+
+def write_report(target: ReportTarget, pieces: Iterable[str]) -> None:
+    """Write the file of a target, in place of an older one.
+
+    Only the summary of a step in GitHub Actions is kept, with the report behind it: other
+    commands of the step write there, too.
+    """
+    assert target.path is not None
+    if target.format == "md" and _is_step_summary(target.path):
+        pieces = chain(_kept(target.path), pieces)
+    write_whole(target.path, pieces)
+
+
+def _is_step_summary(path: Path) -> bool:
+    summary = os.environ.get(_STEP_SUMMARY, "")
+    return summary != "" and path.resolve() == Path(summary).resolve()
+
+
+def _kept(path: Path) -> Iterator[str]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    if text:
+        # With a blank line, so that the report begins a block of its own.
+        yield text.rstrip("\n") + "\n\n"
 
 
 def write_whole(path: Path, pieces: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_memreturn.report.json_report import json_report
+from pytest_memreturn.report.markdown_report import markdown_report
 
 if TYPE_CHECKING:
     from pytest_memreturn.report.run import Run
@@ -23,4 +24,5 @@ class Format:
 # By the name that stands before the colon in FORMAT:PATH.
 FORMATS: Mapping[str, Format] = {
     "json": Format(".json", json_report),
+    "md": Format(".md", markdown_report),
 }

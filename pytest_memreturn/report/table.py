@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_memreturn._sizes import format_mib, format_size
+from pytest_memreturn.report.names import name_of
 from pytest_memreturn.report.printable import on_one_line
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ def _cells(record: Record) -> tuple[str, ...]:
 
 
 def _name(record: Record) -> str:
-    name = f"{record.nodeid} [{record.label}]" if record.label else record.nodeid
-    return on_one_line(name)
+    return on_one_line(name_of(record))
 
 
 def _shortened(name: str, width: int) -> str:

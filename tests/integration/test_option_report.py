@@ -117,6 +117,54 @@ def test_json_by_suffix_and_by_prefix(pytester: pytest.Pytester, bare: Run) -> N
     assert "4 judged" in _section(result)
 
 
+def test_markdown_by_suffix_and_by_prefix(pytester: pytest.Pytester, bare: Run) -> None:
+    """For a pull request: the outcome first, who kept what, and the message of each."""
+    result = bare("--memreturn-report=new/a.md", "--memreturn-report=md:b.txt")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    shown = (pytester.path / "new/a.md").read_text(encoding="utf-8")
+    assert shown == (pytester.path / "b.txt").read_text(encoding="utf-8")
+    assert (
+        "Memory returned to the operating system: "
+        "**2 retained** (39.0 MiB), **2 returned**, **2 unjudged**\n" in shown
+    )
+    assert "| `test_app.py::test_keeps_30` | 30.0 MiB | 5.0 MiB | `unexplained` |\n" in shown
+    assert "kept 30.0 MiB (allowed 5.0 MiB, marker on test_app.py)\n" in shown
+    assert "| `test_app.py::test_unreadable` | the script has no reading at end |\n" in shown
+
+
+def test_markdown_for_the_summary_of_a_step(
+    pytester: pytest.Pytester, bare: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other commands of the step have written stays, and so does an earlier run's report."""
+    summary = pytester.path / "summary"
+    summary.write_text("# Nightly\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+
+    for keyword in ("test_returns", "keeps_30"):
+        bare("-k", keyword, f"--memreturn-report=md:{summary}")
+
+    lines = summary.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# Nightly"
+    outcomes = [line.partition(": ")[2] for line in lines if line.startswith("Memory returned")]
+    assert outcomes == [
+        "**0 retained**, **1 returned**",
+        "**1 retained** (30.0 MiB), **0 returned**",
+    ]
+
+
+def test_readme_is_not_swallowed(pytester: pytest.Pytester, bare: Run) -> None:
+    """A text that the bare option would take for its report stays, with the way out."""
+    readme = pytester.path / "README.md"
+    readme.write_text("# App\n", encoding="utf-8")
+
+    result = bare("--doctest-glob=*.md", "--memreturn-report", "README.md")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --memreturn-report: 'README.md' is there*"])
+    assert readme.read_text(encoding="utf-8") == "# App\n"
+
+
 def test_ini_names_reports_line_by_line(pytester: pytest.Pytester, bare: Run) -> None:
     """The ini option counts without the flag; a flag replaces it."""
     pytester.makeini("[pytest]\nmemreturn_report =\n    table\n    ini.json")

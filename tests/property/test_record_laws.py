@@ -26,7 +26,7 @@ from pytest_memreturn._explanation import (
     SurvivorType,
 )
 from pytest_memreturn._outside import ChildProcess, Segment, SegmentKind
-from pytest_memreturn._record import RUNGS, Exclusion, Record, Window
+from pytest_memreturn._record import RUNGS, Attempt, Exclusion, Record, Window
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import PeakQuality
 from pytest_memreturn._verdict import Outcome
@@ -189,6 +189,15 @@ def records(names: st.SearchStrategy[str], *verdicts: Outcome) -> st.SearchStrat
         worker=maybe(st.sampled_from(["gw0", "gw11"])),
         reason=maybe(names),
         own_outcome=maybe(st.sampled_from(["failed", "skipped", "raised"])),
+        earlier_attempts=few(
+            st.builds(
+                Attempt,
+                st.sampled_from(get_args(Outcome)),
+                maybe(GROWTHS),
+                maybe(SLUGS),
+                maybe(names),
+            )
+        ),
         explanation=maybe(explanations(names)),
     )
 

@@ -47,6 +47,7 @@ SECTIONS = {
     "`explanation`": "explanation",
     "`survivors[]`": "survivor",
     "`excluded[]`": "exclusion",
+    "`earlier_attempts[]`": "attempt",
     "`children[]`": "child",
     "`segments[]`": "segment",
     "`held_by_pytest[]`": "holding",

@@ -12,12 +12,14 @@ import pytest
 
 from pytest_memreturn.report import files
 from pytest_memreturn.report.files import (
-    FORMATS,
     ReportTarget,
     check_writable,
     parse_target,
+    write_report,
     write_whole,
 )
+from pytest_memreturn.report.formats import FORMATS
+from pytest_memreturn.report.markdown_report import OPENING
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,8 @@ from pytest_memreturn.report.files import (
         ("json:out", ReportTarget("json", Path("out"))),
         ("json:out.json", ReportTarget("json", Path("out.json"))),
         ("json:table", ReportTarget("json", Path("table"))),
+        ("out.md", ReportTarget("md", Path("out.md"))),
+        ("md:out", ReportTarget("md", Path("out"))),
         ("./table.json", ReportTarget("json", Path("table.json"))),
         (r"C:\out.json", ReportTarget("json", Path(r"C:\out.json"))),
     ],
@@ -60,6 +64,75 @@ def test_what_is_no_report_file_is_refused(text: str) -> None:
     assert message.startswith(f"{text!r} is no report file (known suffixes: .json")
     assert f"'pytest {text} --memreturn-report'" in message
     assert message.endswith(f"'--memreturn-report=json:{text}'")
+
+
+@pytest.mark.parametrize("text", ["# README\n", "x"])
+def test_a_text_that_is_no_report_is_not_replaced_by_suffix(text: str, tmp_path: Path) -> None:
+    """A README after a bare option is meant to be read by doctest, not to be lost."""
+    path = tmp_path / "README.md"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match="no report of an earlier run") as caught:
+        parse_target(str(path))
+    assert f"'--memreturn-report=md:{path}'" in str(caught.value)
+    assert f"'pytest {path} --memreturn-report'" in str(caught.value)
+    assert parse_target(f"md:{path}") == ReportTarget("md", path)
+
+
+@pytest.mark.parametrize("text", ["", OPENING + "**0 retained**\n"])
+def test_a_report_in_markdown_replaces_an_older_one(text: str, tmp_path: Path) -> None:
+    """As every other report does."""
+    path = tmp_path / "report.md"
+    path.write_text(text, encoding="utf-8")
+    assert parse_target(str(path)) == ReportTarget("md", path)
+
+
+def test_a_folder_of_that_name_is_another_matter(tmp_path: Path) -> None:
+    """It is refused by the check that every file passes."""
+    (tmp_path / "a.md").mkdir()
+    target = parse_target(str(tmp_path / "a.md"))
+    assert target.path is not None
+    with pytest.raises(OSError, match="no regular file"):
+        check_writable(target.path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "new"),
+        ("", "new"),
+        ("# Step", "# Step\n\nnew"),
+        ("# Step\n", "# Step\n\nnew"),
+        ("# Step\n\n\n", "# Step\n\nnew"),
+    ],
+)
+def test_the_summary_of_a_step_is_kept(
+    before: str | None, after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In GitHub Actions every command of a step adds to the same file."""
+    path = tmp_path / "summary"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    if before is not None:
+        path.write_text(before, encoding="utf-8")
+    write_report(ReportTarget("md", path), ["n", "ew"])
+    assert path.read_text(encoding="utf-8") == after
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("summary", [None, "", "another"])
+@pytest.mark.parametrize("format_name", ["md", "json"])
+def test_any_other_file_is_replaced(
+    summary: str | None, format_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report is that of one run; nor is JSON ever added to anything."""
+    path = tmp_path / "report"
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    if summary is not None:
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", summary)
+    if format_name == "json":
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    path.write_text("old", encoding="utf-8")
+    write_report(ReportTarget(format_name, path), ["new"])
+    assert path.read_text(encoding="utf-8") == "new"
 
 
 def test_writable_is_checked_without_a_file(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ FLOORS = (
     ("hookspecs",),
     ("_additions",),
     ("_progress",),
+    ("_properties",),
     ("_test_report",),
     ("_session", "_fixture", "_run_report"),
     ("plugin",),

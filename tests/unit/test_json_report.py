@@ -25,7 +25,7 @@ from pytest_memreturn._explanation import (
     SurvivorType,
 )
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import Exclusion, Record
+from pytest_memreturn._record import Attempt, Exclusion, Record
 from pytest_memreturn.probes.environment import environment
 from pytest_memreturn.report.json_report import SCHEMA_VERSION, json_report
 from pytest_memreturn.report.run import Run
@@ -47,6 +47,7 @@ RETAINED = Record(
     hidden_bytes=4,
     drift_bytes=-5,
     excluded=(Exclusion("server", "session", -6),),
+    earlier_attempts=(Attempt("unjudged", None, None, "cannot read"),),
     settled_seconds=0.5,
     peak_growth_bytes=20,
     peak_quality="at-least",
@@ -184,6 +185,7 @@ def test_every_field_is_filled_in_the_record_that_is_checked() -> None:
         {"peak_quality": "good"},
         {"readings": {"baseline": 1, "end": 2}},
         {"excluded": [{"fixture": "x"}]},
+        {"earlier_attempts": [{"verdict": "kept"}]},
     ],
     ids=json.dumps,
 )
@@ -201,6 +203,7 @@ def test_the_schema_refuses_what_cannot_be(change: dict[str, Any]) -> None:
         ("environment", ENVIRONMENT),
         ("survivor", asdict(SurvivorType("x", 1, 2))),
         ("exclusion", asdict(Exclusion("x", "class", 1))),
+        ("attempt", asdict(Attempt("retained", 1, "mapped", None))),
         ("child", asdict(ChildProcess(1, "x", "x", 1))),
         ("segment", asdict(Segment("shm", "x", 1, 1, "x"))),
         ("holding", asdict(Holding("x", 1, 1))),

@@ -29,7 +29,7 @@ from pytest_memreturn._explanation import (
 )
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import Exclusion, Record
+from pytest_memreturn._record import Attempt, Exclusion, Record
 
 FULL = Record(
     nodeid="tests/test_x.py::test_x",
@@ -58,6 +58,10 @@ FULL = Record(
     worker="gw0",
     reason="could not be read",
     own_outcome="failed",
+    earlier_attempts=(
+        Attempt("retained", 7, "live-python", None),
+        Attempt("unjudged", None, None, "the test failed by itself"),
+    ),
     explanation=Explanation(
         parts={"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
         released={"malloc": 2, "jemalloc": 0},
@@ -111,6 +115,7 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         "hidden_bytes": 0,
         "drift_bytes": 0,
         "excluded": (),
+        "earlier_attempts": (),
         "settled_seconds": 0.0,
         "overhead_seconds": 0.0,
         "reason": "cannot read",
@@ -119,6 +124,12 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         {"fixture": "database", "scope": "session", "bytes": 4},
         {"fixture": "server", "scope": "module", "bytes": -1},
     )
+    assert FULL.to_dict()["earlier_attempts"][0] == {
+        "verdict": "retained",
+        "retained_bytes": 7,
+        "cause": "live-python",
+        "reason": None,
+    }
     assert FULL.to_dict()["explanation"] == {
         "parts": {"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
         "released": {"malloc": 2, "jemalloc": 0},
