@@ -174,9 +174,10 @@ def test_a_terminal_that_knows_few_characters(tmp_path: Path) -> None:
 
 def test_any_stream_will_do(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that a program has put in the place of standard output."""
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
     assert main(["show", str(report)]) == 0
-    assert "0 judged" in sys.stdout.getvalue()  # type: ignore[attr-defined]
+    assert "0 judged" in stream.getvalue()
 
 
 def test_reports_are_shown_without_measuring() -> None:
