@@ -44,7 +44,7 @@ def empty_windows(instruments: Instruments, window: Window, windows: int) -> Noi
 def noise_finding(name: str, found: Noise | str) -> Finding:
     """The same in words."""
     if isinstance(found, str):
-        return Finding(TOPIC, name, f"unjudged: {found}", "unjudged", _ALLOW)
+        return Finding(TOPIC, name, f"unjudged: {found}", "unjudged", ALLOW)
     kept, seconds = found.retained_bytes, found.seconds
     text = (
         f"{found.windows} empty windows retained {_size(kept.median)} (median; least "
@@ -57,7 +57,7 @@ def noise_finding(name: str, found: Noise | str) -> Finding:
     return Finding(TOPIC, name, text, "limited", remedy)
 
 
-_ALLOW = "allow the reading that it names, or set memreturn_probe = portable"
+ALLOW = "allow the reading that it names, or set memreturn_probe = portable"
 
 
 def known_amounts(instruments: Instruments) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def known_amounts(instruments: Instruments) -> Iterator[Finding]:
 def _kept_finding(held: Record) -> Finding:
     size, read = format_size(KNOWN_BYTES), held.retained_bytes
     if read is None:
-        return Finding(TOPIC, "kept", f"unjudged: {held.reason}", "unjudged", _ALLOW)
+        return Finding(TOPIC, "kept", f"unjudged: {held.reason}", "unjudged", ALLOW)
     text = f"{size} kept were read as {format_size(read)}"
     if held.cause is not None:
         text += f", cause {held.cause}; explained in {held.overhead_seconds:.1f} s"
@@ -89,7 +89,7 @@ def _kept_finding(held: Record) -> Finding:
 def _returned_finding(gone: Record) -> Finding:
     size, read = format_size(KNOWN_BYTES), gone.retained_bytes
     if read is None:
-        return Finding(TOPIC, "returned", f"unjudged: {gone.reason}", "unjudged", _ALLOW)
+        return Finding(TOPIC, "returned", f"unjudged: {gone.reason}", "unjudged", ALLOW)
     peak = format_size(gone.peak_growth_bytes or 0)
     text = f"{size} given back were read as {format_size(read)}, with a peak of {peak}"
     if abs(read) > _MOST_OFF_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -171,8 +172,16 @@ def test_a_terminal_that_knows_few_characters(tmp_path: Path) -> None:
     assert rb"a worker \u2192 died" in shown.stdout
 
 
-def test_what_show_knows_pytest_does_not_load() -> None:
-    """Reports are shown without measuring anything: psutil is not needed for it."""
+def test_any_stream_will_do(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that a program has put in the place of standard output."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["show", str(report)]) == 0
+    assert "0 judged" in stream.getvalue()
+
+
+def test_reports_are_shown_without_measuring() -> None:
+    """What reads memory is not even loaded."""
     found = subprocess.run(
         [
             *(sys.executable, "-c"),

@@ -18,6 +18,7 @@ import pytest
 from pytest_memreturn._checkup import Checkup, Finding, Noise
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._instruments import Instruments
+from pytest_memreturn._outside import Outside
 from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn._snapshot import (
     Activity,
@@ -539,6 +540,19 @@ def test_no_instruments() -> None:
     assert "none: OSError" in {one.text for one in examined(wordless).findings}
 
 
+class Hidden:
+    """A folder of shared memory that cannot be looked into."""
+
+    def begin(self) -> object:
+        """It is not to be had."""
+        raise ReadingUnavailableError("cannot read /dev/shm")
+
+    def since(self, state: object, *, peak_growth_bytes: int) -> Outside:
+        """Nobody comes this far."""
+        del state, peak_growth_bytes
+        raise AssertionError
+
+
 def test_a_look_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a finding, and the next look is taken."""
 
@@ -549,12 +563,16 @@ def test_a_look_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("told")
 
     monkeypatch.setattr(of_machine, "memory", broken)
-    monkeypatch.setattr(readings, "outside", told)
-    found = by_name(examined(lambda: played(Script(BASE))).findings)
+    monkeypatch.setattr(readings, "economy", told)
+    instruments = dataclasses.replace(played(Script(BASE)), outside=Hidden())
+    found = by_name(examined(lambda: instruments).findings)
     assert found["memory"].text == "could not be found out: RuntimeError"
     assert found["memory"].state == "limited"
-    assert found["outside"].text == "could not be found out: RuntimeError: told"
+    assert found["economy"].text == "could not be found out: RuntimeError: told"
+    assert found["outside"].text == "could not be found out: cannot read /dev/shm"
     assert found["outside"].state == "unjudged"
+    assert found["a test"].text == "unjudged: cannot read /dev/shm"
+    assert not found.keys() & {"a block", "kept"}
 
 
 def test_windows_that_are_unjudged_have_no_noise() -> None:
