@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -234,7 +233,7 @@ def test_repeat(run: Run, verdicts: Verdicts, module: Module) -> None:
 
 
 def test_memray_side_by_side(run_apart: Run, verdicts: Verdicts, module: Module) -> None:
-    """Under ``--memray`` both report; a limit that pytest-memray fails is the test's own failure."""
+    """Under ``--memray`` both report; a limit that is exceeded is the test's own failure."""
     module("""
         def test_keeps_30(): bytearray(5 * 1024 * 1024)
         def test_returns(): bytearray(5 * 1024 * 1024)
