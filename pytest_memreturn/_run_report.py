@@ -81,10 +81,13 @@ class RunReport:
             self.ending.verdict_came(report.nodeid, _xdist.worker_of(report))
         # The same test may run in several workers at once.
         test = report.nodeid, _xdist.worker_of(report)
-        self._attempts.add(test, _xdist.detach(report))
         # What pytest-rerunfailures makes of the outcome of an attempt that it will repeat.
-        if str(report.outcome) == "rerun":
-            self._attempts.begin_another(test)
+        fails = str(report.outcome) == "rerun"
+        if report.when == "setup" and not fails:
+            self._attempts.begin(test)
+        self._attempts.add(test, _xdist.detach(report))
+        if fails:
+            self._attempts.fail(test)
         elif report.when == "teardown":
             self._keep(self._attempts.end(test))
 

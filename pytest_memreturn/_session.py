@@ -164,6 +164,10 @@ class Session:
 
         assert self._invocation is not None  # taken where the setting was found
         seconds = settings.explain_timeout_seconds.value
+        # The test has ended in time: what pytest-timeout, where it is, counts on is ours.
+        stop_timer = getattr(self._config.hook, "pytest_timeout_cancel_timer", None)
+        if stop_timer is not None:
+            stop_timer(item=item)
         run = Runner(self._invocation, item.nodeid, str(item.path), seconds)
         try:
             return explained(record, run, self._progress, added_remedies(self._config))

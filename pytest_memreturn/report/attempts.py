@@ -18,6 +18,7 @@ class _Test:
 
     records: list[Record] = field(default_factory=list)
     earlier: dict[str | None, tuple[Attempt, ...]] = field(default_factory=dict)
+    another_comes: bool = False
 
 
 class Attempts:
@@ -32,17 +33,26 @@ class Attempts:
         if found:
             self._tests.setdefault(test, _Test()).records += found
 
-    def begin_another(self, test: Hashable) -> None:
-        """The attempt that ran does not count."""
+    def fail(self, test: Hashable) -> None:
+        """The attempt that runs will not count: there will be another."""
         held = self._tests.setdefault(test, _Test())
+        held.another_comes = True
         for one in held.records:
             attempt = Attempt(one.verdict, one.retained_bytes, one.cause, one.reason)
             held.earlier[one.label] = (*held.earlier.get(one.label, ()), attempt)
         held.records = []
 
+    def begin(self, test: Hashable) -> None:
+        """An attempt begins, the first or another."""
+        if test in self._tests:
+            self._tests[test].another_comes = False
+
     def end(self, test: Hashable) -> Iterator[Record]:
-        """The records that count."""
+        """The records that count, now that the attempt has ended; none where another comes."""
         held = self._tests.pop(test, _Test())
+        if held.another_comes:
+            self._tests[test] = held
+            self.fail(test)
         for one in held.records:
             earlier = held.earlier.get(one.label, ())
             yield replace(one, earlier_attempts=earlier) if earlier else one

@@ -26,9 +26,12 @@ def test_the_last_attempt_counts() -> None:
     """It has the earlier ones with it, in their order; a block has those of its own label."""
     attempts = Attempts()
     attempts.add("t", [BLOCK, KEPT])
-    attempts.begin_another("t")
+    attempts.fail("t")
+    assert list(attempts.end("t")) == []
+    attempts.begin("t")
     attempts.add("t", [FAILED])
-    attempts.begin_another("t")
+    attempts.fail("t")
+    attempts.begin("t")
     attempts.add("t", [BLOCK, BACK])
     block, test = attempts.end("t")
     assert block.earlier_attempts == (Attempt("retained", 5, "mapped", None),)
@@ -43,8 +46,26 @@ def test_the_last_attempt_counts() -> None:
 def test_a_test_that_is_not_judged_has_nothing_to_repeat() -> None:
     """An attempt without records leaves none."""
     attempts = Attempts()
-    attempts.begin_another("t")
+    attempts.begin("t")
+    attempts.fail("t")
     assert list(attempts.end("t")) == []
+    attempts.begin("t")
+    assert list(attempts.end("t")) == []
+    assert list(attempts.end_all()) == []
+
+
+def test_what_comes_after_a_failure_is_of_the_same_attempt() -> None:
+    """A block that a fixture's tear-down judges, of a test that will be run again."""
+    attempts = Attempts()
+    attempts.add("t", [KEPT])
+    attempts.fail("t")
+    attempts.add("t", [BLOCK])
+    assert list(attempts.end("t")) == []
+    attempts.begin("t")
+    attempts.add("t", [BACK, BLOCK])
+    back, block = attempts.end("t")
+    assert back.earlier_attempts == (Attempt("retained", 9, "mapped", None),)
+    assert block.earlier_attempts == (Attempt("retained", 5, "mapped", None),)
 
 
 def test_tests_are_told_apart() -> None:
@@ -52,7 +73,8 @@ def test_tests_are_told_apart() -> None:
     attempts = Attempts()
     attempts.add(("t", "gw0"), [KEPT])
     attempts.add(("t", "gw1"), [BACK])
-    attempts.begin_another(("t", "gw0"))
+    attempts.fail(("t", "gw0"))
+    attempts.begin(("t", "gw0"))
     attempts.add(("t", "gw0"), [FAILED])
     first, second = attempts.end_all()
     assert first.earlier_attempts == (Attempt("retained", 9, "mapped", None),)
