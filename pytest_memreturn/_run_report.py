@@ -73,12 +73,18 @@ class RunReport:
         """Take the records off a report."""
         if self._is_worker:
             return
+        nodeid, worker = report.nodeid, _xdist.worker_of(report)
         if (gate := _xdist.announced(report)) is not None:
-            self.ending.verdict_is_due(report.nodeid, _xdist.worker_of(report), gate)
-        elif report.when != "setup":
-            self.ending.verdict_came(report.nodeid, _xdist.worker_of(report))
+            self.ending.verdict_is_due(nodeid, worker, gate)
+        if report.when != "setup":
+            self.ending.heard_of(nodeid, worker)
+        # Not each report of a body is its last: subtests have some of their own.
+        is_over = report.when == "teardown" or (report.when == "setup" and not report.passed)
         for record in _xdist.detach(report):
             self._keep(record)
+            is_over |= record.window != "block"
+        if is_over:
+            self.ending.verdict_came(nodeid, worker)
 
     def worker_lost(self, node: object, error: object) -> None:
         """Note a worker that has gone before its end."""
