@@ -48,13 +48,16 @@ class Ending:
             del self._running[nodeid]
 
     def verdict_is_due(self, nodeid: str, worker: str | None, gate: Gate) -> None:
-        """The test is set up, and its body is to be judged."""
+        """The body of a test is to be judged."""
         self._owed[worker, nodeid] = gate
 
-    def verdict_came(self, nodeid: str, worker: str | None) -> None:
-        """The body has ended, judged or not."""
-        self._owed.pop((worker, nodeid), None)
+    def heard_of(self, nodeid: str, worker: str | None) -> None:
+        """The test has been set up, and its body has begun."""
         self._last_heard_of[worker] = nodeid
+
+    def verdict_came(self, nodeid: str, worker: str | None) -> None:
+        """There is a verdict, or there will be none."""
+        self._owed.pop((worker, nodeid), None)
 
     def test_crashed(self, nodeid: str, worker: str, *, runs_again: bool) -> Record | None:
         """A worker died in the test: a record in the place of its verdict, if one was due."""

@@ -75,19 +75,21 @@ class RunReport:
         """Take the records off a report."""
         if self._is_worker:
             return
+        nodeid, worker = report.nodeid, _xdist.worker_of(report)
         if (gate := _xdist.announced(report)) is not None:
-            self.ending.verdict_is_due(report.nodeid, _xdist.worker_of(report), gate)
-        elif report.when != "setup":
-            self.ending.verdict_came(report.nodeid, _xdist.worker_of(report))
+            self.ending.verdict_is_due(nodeid, worker, gate)
+        if report.when != "setup":
+            self.ending.heard_of(nodeid, worker)
         # The same test may run in several workers at once.
-        test = report.nodeid, _xdist.worker_of(report)
+        test, records = (nodeid, worker), _xdist.detach(report)
+        self._attempts.add(test, records)
+        # Not each report of a body is its last: subtests have some of their own.
+        is_over = report.when == "teardown" or (report.when == "setup" and not report.passed)
+        if is_over or any(one.window != "block" for one in records):
+            self.ending.verdict_came(nodeid, worker)
         # What pytest-rerunfailures makes of the outcome of an attempt that it will repeat.
-        fails = str(report.outcome) == "rerun"
-        if report.when == "setup" and not fails:
-            self._attempts.begin(test)
-        self._attempts.add(test, _xdist.detach(report))
-        if fails:
-            self._attempts.fail(test)
+        if str(report.outcome) == "rerun":
+            self._attempts.begin_another(test)
         elif report.when == "teardown":
             self._keep(self._attempts.end(test))
 

@@ -84,10 +84,10 @@ def finish_report(
     if report.when == "teardown" and state is not None:
         # pytest keeps every item to the end of the run.
         del item.stash[_STATE]
+    if report.when == "setup" and report.passed and state is not None and state.gate is not None:
+        # Whoever reports learns what it will miss if this process ends in the test.
+        _xdist.announce(report, state.gate)
     if call.excinfo is None and (state is None or not state.records):
-        if report.when == "setup" and state is not None and state.gate is not None:
-            # Whoever reports learns what it will miss if this process ends in the test.
-            _xdist.announce(report, state.gate)
         return
     state = state or state_of(item)
     if state.window_is_open:  # a subtest, of a test that still runs

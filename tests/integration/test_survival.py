@@ -162,6 +162,54 @@ def test_ends_in_a_fixture(suite: Path, here: Here, phase: str) -> None:
     assert _verdicts(report) == {"test_keeps_30": "retained", "test_ends": verdict}
 
 
+# What the test asks for, its fixture, its body; and how many verdicts of which kind there are.
+_STOP = "raise KeyboardInterrupt"
+_BEFORE: dict[str, tuple[str, str, str, dict[str, int]]] = {
+    "a subtest": ("subtests", "pass", f"with subtests.test(): pass\n    {_STOP}", {"unjudged": 1}),
+    "a failed subtest": (
+        *("subtests", "pass", f"with subtests.test(): assert 0\n    {_STOP}"),
+        {"unjudged": 1},
+    ),
+    "a block in a fixture": (
+        *("memreturn", "with memreturn(): pass\n    yield", _STOP),
+        {"returned": 1, "unjudged": 1},
+    ),
+    "a test that failed": ("request", f"yield\n    {_STOP}", "assert 0", {"unjudged": 1}),
+    "a set-up that failed": (
+        *("request", "request.addfinalizer(interrupt); assert 0", "pass"),
+        {"unjudged": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _BEFORE.values(), ids=list(_BEFORE))
+def test_ends_after(suite: Path, here: Here, case: tuple[str, str, str, Mapping[str, int]]) -> None:
+    """A test has one record of its own, whatever else was reported of it before."""
+    asks_for, setup, body, verdicts = case
+    if asks_for == "subtests":
+        pytest.importorskip("_pytest.subtests", reason="a part of pytest from 9.0 on")
+    (suite / "test_app.py").write_text(
+        f"""
+import pytest
+def interrupt(): {_STOP}
+@pytest.fixture
+def around({asks_for}):
+    {setup}
+@pytest.mark.returns_memory
+def test_ends({asks_for}, around):
+    {body}
+""",
+        encoding="utf-8",
+    )
+
+    here()
+
+    report = _report(suite)
+    assert report["partial"] == {"reason": "KeyboardInterrupt", "running": [ENDS]}
+    found = [one["verdict"] for one in report["tests"]]
+    assert {verdict: found.count(verdict) for verdict in found} == verdicts
+
+
 def test_interrupted_twice(suite: Path) -> None:
     """A second Ctrl-C, while pytest tells of the first, is no way to lose the report."""
     _write(suite, "raise KeyboardInterrupt")

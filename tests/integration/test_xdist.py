@@ -242,21 +242,28 @@ def test_worker_that_dies_around_a_body(
     assert _partial(pytester.path) == {"reason": "worker gw0 died", "running": [_DIES]}
 
 
-def test_workers_that_die_in_one_test(pytester: pytest.Pytester, run: Run) -> None:
-    """Each has its record of the test."""
-    pytester.makepyfile(test_app=_DYING.format(test=_BODY))
+def test_worker_that_dies_in_a_test_of_all(pytester: pytest.Pytester, run: Run) -> None:
+    """The verdict that the other worker came to stands beside the one that is missing."""
+    pytester.makepyfile(
+        test_app=_DYING.format(
+            test="def test_dies():\n"
+            "    if os.environ['PYTEST_XDIST_WORKER'] == 'gw1':\n"
+            "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+    )
 
-    run("-p", "xdist", "--dist=each", *_WORKERS)
+    run("-p", "xdist", "--dist=each", *_WORKERS, "--max-worker-restart=0")
 
     report = json.loads((pytester.path / "report.json").read_text(encoding="utf-8"))
-    lost = [one for one in report["tests"] if one["nodeid"] == _DIES]
-    assert {one["worker"]: one["reason"] for one in lost} == {
-        "gw0": "worker gw0 died while it ran",
-        "gw1": "worker gw1 died while it ran",
+    found = {(one["nodeid"], one["worker"]): one["verdict"] for one in report["tests"]}
+    assert found == {
+        ("test_app.py::test_keeps_30", "gw0"): "retained",
+        ("test_app.py::test_keeps_30", "gw1"): "retained",
+        (_DIES, "gw0"): "returned",
+        (_DIES, "gw1"): "unjudged",
+        ("test_app.py::test_returns", "gw0"): "returned",
     }
-    assert report["partial"]["running"] == [_DIES]
-    assert report["partial"]["reason"] in {"workers gw0, gw1 died", "workers gw1, gw0 died"}
-    assert report["summary"]["judged"] == 4
+    assert report["partial"] == {"reason": "worker gw1 died", "running": [_DIES]}
 
 
 def test_a_crashed_test_that_another_plugin_runs_again(pytester: pytest.Pytester, run: Run) -> None:

@@ -143,7 +143,7 @@ def test_a_worker_is_lost_with_nothing_due() -> None:
 def test_a_worker_is_lost_where_every_test_is_judged() -> None:
     """A test of which nothing was heard has its record, too; one that had its verdict has not."""
     ending = Ending("trim")
-    ending.verdict_came("b", "gw1")
+    ending.heard_of("b", "gw1")
 
     record = ending.test_crashed("a", "gw1", runs_again=False)
 
