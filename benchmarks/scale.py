@@ -105,7 +105,8 @@ def measure(plan: Plan) -> Iterator[Table]:
         yield _snapshots(plan, axes, folder)
 
 
-def _why_left_out(size: Size) -> str | None:
+def why_left_out(size: Size) -> str | None:
+    """Why a process of such a size cannot be had here; ``None`` where it can."""
     available = memory_bytes("MemAvailable")
     if available >= size.needed_bytes():
         return None
@@ -126,7 +127,7 @@ def _passing_tests(plan: Plan, axes: tuple[Axis, ...], folder: Path) -> Table:
     for axis in axes:
         smallest: float | None = None
         for size in axis.sizes:
-            reason = _why_left_out(size)
+            reason = why_left_out(size)
             if reason is not None:
                 table.leave_out(size.text(), reason)
                 continue
@@ -169,7 +170,7 @@ def _snapshots(plan: Plan, axes: tuple[Axis, ...], folder: Path) -> Table:
         "made sense of. In turn in one process; medians, and quartiles of the ratios.",
     )
     for size in dict.fromkeys(size for axis in axes for size in axis.sizes):
-        reason = _why_left_out(size)
+        reason = why_left_out(size)
         if reason is not None:
             table.leave_out(size.text(), reason)
             continue

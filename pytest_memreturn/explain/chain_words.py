@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Iterator, Sequence
 from types import CellType, CoroutineType, FrameType, FunctionType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn._sizes import format_size
-from pytest_memreturn.explain.kinds import of_type
+from pytest_memreturn.explain.kinds import of_type, size_of
 from pytest_memreturn.explain.links import instance_namespace, isinstance_of, key_in, link
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def in_words(root: str, objects: Sequence[Any], kinds: Kinds) -> str:
         left_out = len(links) - 2 * _NAMED_AT_AN_END
         links[_NAMED_AT_AN_END:-_NAMED_AT_AN_END] = [f"… {left_out} more …"]
     target = objects[-1]
-    named = f"{_name(target, kinds)} {format_size(_size_of(target))}"
+    named = f"{_name(target, kinds)} {format_size(size_of(target, kinds.of(target)))}"
     if len(objects) == 1:
         return f"{root} ({named})"
     return _ARROW.join([f"{root} ({_name(objects[0], kinds)})", *links, named])
@@ -86,10 +85,3 @@ def _name(one: Any, kinds: Kinds) -> str:  # noqa: ANN401
     if isinstance_of(one, type):
         return f"class {of_type(one, '__qualname__')}"
     return kinds.of(one).name
-
-
-def _size_of(one: object) -> int:
-    try:
-        return sys.getsizeof(one)
-    except Exception:  # noqa: BLE001 - somebody else's __sizeof__ may do anything
-        return 0

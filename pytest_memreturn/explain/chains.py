@@ -63,13 +63,17 @@ class ChainFinder:
         for step in range(_MOST_STEPS):
             if self._is_over():
                 return None
-            held_by_root = search.step(self._roots) or self._roots.on_stack(search.level)
+            held_by_root = search.step(self._roots, self._is_over) or self._roots.on_stack(
+                search.level
+            )
             if held_by_root is not None:
                 root, first = held_by_root
                 return in_words(root, search.path_from(first), self._kinds)
             if search.is_at_an_end():
                 holders = known if step == 0 else self._untracked_holders(search.level, ignored)
                 search.add_holders(holders)
+            if self._is_over():
+                return None  # not all that could hold it was looked at
             if search.is_at_an_end():
                 return in_words(_C_CODE, search.path_from(search.level[0]), self._kinds)
             search.go_on()
@@ -132,10 +136,12 @@ class _Search:
         self._toward = {id(target): 0}
         self._ignored = ignored | {id(self.level), id(self._found), id(self._alive)}
 
-    def step(self, roots: Roots) -> tuple[str, object] | None:
+    def step(self, roots: Roots, is_over: Callable[[], bool]) -> tuple[str, object] | None:
         """Find what holds the objects of this level: a root, if there is one among it."""
         self._found.clear()
         for first in range(0, len(self.level), _LOOKED_FOR_AT_ONCE):
+            if first and is_over():
+                return None
             # A tuple, which 3.13 hands on as it is, and then finds among the holders.
             batch = tuple(self.level[first : first + _LOOKED_FOR_AT_ONCE])
             holders = [one for one in gc.get_referrers(*batch) if one is not batch]
@@ -192,8 +198,8 @@ def _held_by(holder: object, batch: Sequence[object]) -> object:
             if any(other is holder for other in gc.get_referrers(one)):
                 return one
     elif len(batch) > 1:
-        referents = set(map(id, gc.get_referents(holder)))
-        for one in batch:
-            if id(one) in referents:
+        looked_for = set(map(id, batch))
+        for one in gc.get_referents(holder):
+            if id(one) in looked_for:
                 return one
     return batch[0]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _MOST_SECONDS_FOR_SURVIVORS = 4.0
 # From the beginning, so that who keeps the largest is told of many objects as well.
 _MOST_SECONDS_WITH_CHAINS = 5.5
+# Some 3 million as well, where nothing is asked of an object but its size.
+_MOST_SECONDS_FOR_ALL_OBJECTS = 1.5
 
 
 class ProcessExaminer(Examiner):
@@ -40,7 +42,9 @@ class ProcessExaminer(Examiner):
 
     def python_in_malloc_bytes(self, allocators: Sequence[AllocatorStatistics]) -> int | None:
         """What all Python objects together hold of malloc."""
-        return survivors.python_in_malloc_bytes(survivors.pooled_up_to_bytes(allocators))
+        return survivors.python_in_malloc_bytes(
+            survivors.pooled_up_to_bytes(allocators), time_limit(_MOST_SECONDS_FOR_ALL_OBJECTS)
+        )
 
     def survey_heaps(self, now: Snapshot) -> HeapSurvey:
         """What malloc's heaps and pymalloc's arenas look like from within."""

@@ -6,11 +6,14 @@ with it whatever the variables named: an object would live on for having been lo
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
+import struct
 import sys
 from collections.abc import Iterator
 from inspect import CO_OPTIMIZED
 from types import CellType, CodeType, FrameType
+
+from pytest_memreturn.probes.own_memory import OwnMemory
 
 _WORD_BYTES = 8
 # PyFrameObject in Include/internal/pycore_frame.h: behind its header the frame before it, then the
@@ -28,13 +31,17 @@ def variables(frame: FrameType) -> Iterator[tuple[str, int]]:
         # A view that keeps nothing, or the namespace itself of a module or a class.
         yield from ((name, id(value)) for name, value in frame.f_locals.items())
         return
-    record = _word(id(frame) + _RECORD_AT)
-    if not record or _word(record + _CODE_AT) != id(code):
-        return  # not laid out as this interpreter's version says: nothing is guessed
-    for number, name in enumerate(_names(code)):
-        address = _word(record + _VARIABLES_AT + number * _WORD_BYTES)
-        if address:
-            yield name, _through_cell(address)
+    # Its thread goes on meanwhile, and what it leaves behind may be unmapped: through the kernel,
+    # where that is an error.
+    with contextlib.suppress(OSError), OwnMemory(_WORD_BYTES) as memory:
+        record = _word(memory, id(frame) + _RECORD_AT)
+        if not record or _word(memory, record + _CODE_AT) != id(code):
+            return  # not laid out as this interpreter's version says: nothing is guessed
+        names = _names(code)
+        words = _words(memory, record + _VARIABLES_AT, len(names))
+        for name, address in zip(names, words, strict=True):
+            if address:
+                yield name, _through_cell(memory, address)
 
 
 def _names(code: CodeType) -> list[str]:
@@ -44,13 +51,20 @@ def _names(code: CodeType) -> list[str]:
     return [*own, *cells, *code.co_freevars]
 
 
-def _through_cell(address: int) -> int:
+def _through_cell(memory: OwnMemory, address: int) -> int:
     # What every object begins with: its count of references, then its type. Behind that a cell has
     # the address of what it holds.
-    if _word(address + _WORD_BYTES) == id(CellType):
-        return _word(address + 2 * _WORD_BYTES) or address
-    return address
+    kind, content = _words(memory, address + _WORD_BYTES, 2)
+    return content or address if kind == id(CellType) else address
 
 
-def _word(address: int) -> int:
-    return ctypes.c_uint64.from_address(address).value
+def _word(memory: OwnMemory, address: int) -> int:
+    return _words(memory, address, 1)[0]
+
+
+def _words(memory: OwnMemory, address: int, count: int) -> tuple[int, ...]:
+    """So many words; raises `OSError` where they are not all there."""
+    found = memory.read(address, count * _WORD_BYTES)
+    if len(found) < count * _WORD_BYTES:
+        raise OSError
+    return struct.unpack(f"{count}Q", found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._instruments import HeapSurvey
@@ -43,7 +43,10 @@ def survey(now: Snapshot, clock: Callable[[], float] = time.thread_time) -> Heap
     arenas = _arenas(now, is_over)
     if walk is None and not arenas:
         return HeapSurvey()
-    return HeapSurvey(picture_of(walk, arenas), Detail(_gaps(walk, is_over), arenas))
+    picture = picture_of(walk, arenas or ())
+    if arenas is None and picture.reason is None:
+        picture = replace(picture, partial=True, reason="there was no time to look at the arenas")
+    return HeapSurvey(picture, Detail(_gaps(walk, is_over), arenas or ()))
 
 
 def pins(
@@ -64,11 +67,13 @@ def _gaps(walk: HeapWalk | None, is_over: Callable[[], bool]) -> tuple[Gap, ...]
         return ()
 
 
-def _arenas(now: Snapshot, is_over: Callable[[], bool]) -> tuple[Arena, ...]:
+def _arenas(now: Snapshot, is_over: Callable[[], bool]) -> tuple[Arena, ...] | None:
+    """Every arena; ``None`` where there was no time."""
     if not any(one.name == "python" for one in now.allocators):
         return ()
     anonymous = ((one.start, one.end) for one in now.ranges if one.kind == "anonymous")
     try:
-        return tuple(find_arenas(anonymous, is_over) or ())
+        arenas = find_arenas(anonymous, is_over)
     except OSError:
         return ()
+    return None if arenas is None else tuple(arenas)

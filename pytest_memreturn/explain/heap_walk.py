@@ -58,7 +58,7 @@ class HeapWalk:
 def walk_heaps(
     is_over: Callable[[], bool] = lambda: False, is_late: Callable[[], bool] = lambda: False
 ) -> HeapWalk | None:
-    """Walk every heap of malloc's, until `is_over`; unless `is_late`, again where nothing is proven.
+    """Walk every heap of malloc's until `is_over`; unless `is_late`, again where it proves nothing.
 
     ``None`` where glibc's malloc is not in use.
     """

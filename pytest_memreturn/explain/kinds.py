@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from types import ModuleType
+from types import MethodDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn.allocators._imported import imported
@@ -28,18 +27,17 @@ class Kind:
         "is_ours",
         "name",
         "numpy_base",
+        "tells_size",
         "type",
     )
 
     def __init__(self, found: type, numpy_array: Any | None) -> None:  # noqa: ANN401 - a type
         mro = of_type(found, "__mro__")
-        module, name = None, of_type(found, "__qualname__")
-        with contextlib.suppress(AttributeError):  # a C extension may give none
-            module = of_type(found, "__module__")
+        module, name = module_of(found), of_type(found, "__qualname__")
         # Keeps the type's address from being given to another one.
         self.type = found
         self.name: str = name if module == "builtins" else f"{module}.{name}"
-        self.is_ours = isinstance(module, str) and module.startswith(_OWN_MODULES)
+        self.is_ours = module is not None and module.startswith(_OWN_MODULES)
         self.is_followed = found is dict or found is tuple
         # The items of bytes, tuples and numbers follow their fixed part, and so does a text; what
         # lies behind a bytearray or a list is anybody's.
@@ -50,6 +48,7 @@ class Kind:
             and _NAMES_OF_CLASS_STATEMENTS.isdisjoint(_names_in(mro))
             and "__sizeof__" not in _names_in(mro)
         )
+        self.tells_size = tells_size(found)
         self.fixed_bytes: int = of_type(found, "__basicsize__")
         self.numpy_base: Callable[[object], object] | None = None
         if numpy_array is not None and any(base is numpy_array for base in mro):
@@ -105,6 +104,33 @@ def every_type(root: type = object) -> list[type]:
 def _names_in(mro: tuple[type, ...]) -> set[str]:
     """What the namespaces of some classes have, but for that of `object`."""
     return {name for base in mro if base is not object for name in of_type(base, "__dict__")}
+
+
+def tells_size(found: type) -> bool:
+    """Whether C code tells the size of its objects, and no method of a class statement.
+
+    That of a pandas frame goes through all of its texts.
+    """
+    namespaces = (of_type(base, "__dict__") for base in of_type(found, "__mro__"))
+    method = next(one["__sizeof__"] for one in namespaces if "__sizeof__" in one)
+    return type(method) is MethodDescriptorType
+
+
+def size_of(one: object, kind: Kind) -> int:
+    """The size of an object as `sys.getsizeof` tells it; without a line of anybody's code."""
+    try:
+        return sys.getsizeof(one) if kind.tells_size else object.__sizeof__(one)
+    except Exception:  # noqa: BLE001 - nor need an extension know it
+        return 0
+
+
+def module_of(found: type) -> str | None:
+    """The name of the module of a class, where it is one: a class body may put anything there."""
+    try:
+        module = of_type(found, "__module__")
+    except AttributeError:  # a C extension may give none
+        return None
+    return module if type(module) is str else None
 
 
 def of_type(found: type, name: str) -> Any:  # noqa: ANN401 - a class may name anything its module

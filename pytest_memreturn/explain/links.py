@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import (
     CellType,
     CoroutineType,
@@ -22,8 +22,10 @@ from pytest_memreturn.explain.frame_locals import variables
 from pytest_memreturn.explain.kinds import of_type
 
 _MOST_CHARACTERS = 30
-_SHOWN_KEYS = (str, int, float, bool, bytes, type(None))
+_MOST_BITS = 64
+_SHOWN_KEYS = (int, float, bool, type(None))
 _SEQUENCES = (list, tuple, deque)
+_PARTIAL: Any = vars(functools.partial)
 
 
 def link(holder: Any, held: object) -> str:  # noqa: ANN401 - anything holds anything
@@ -57,16 +59,18 @@ def instance_namespace(one: object) -> Any:  # noqa: ANN401 - a dict of anything
 
 def key_in(namespace: Any, held: object) -> str:  # noqa: ANN401 - a dict of anything
     """The name of what is `held` in a namespace; ``?`` where it is gone."""
-    names: list[tuple[object, object]] = list(dict.items(namespace))
-    for name, value in names:
-        if value is held:
-            return name if isinstance(name, str) else "?"
-    return "?"
+    name = next((name for name, value in _items(namespace) if value is held), None)
+    return name if isinstance(name, str) else "?"
+
+
+def _items(holder: Any) -> Iterator[tuple[object, object]]:  # noqa: ANN401
+    """What is in a dict, for as long as no other thread changes it: a copy may be large."""
+    with contextlib.suppress(RuntimeError):
+        yield from dict.items(holder)
 
 
 def _in_dict(holder: Any, held: object) -> str | None:  # noqa: ANN401
-    # A copy, since another thread may change it meanwhile.
-    for key, value in list(dict.items(holder)):
+    for key, value in _items(holder):
         if value is held:
             return f"[{_key(key)}]"
         if key is held:
@@ -75,21 +79,28 @@ def _in_dict(holder: Any, held: object) -> str | None:  # noqa: ANN401
 
 
 def _key(key: object) -> str:
-    if type(key) in _SHOWN_KEYS:
-        text = repr(key)
-        if len(text) <= _MOST_CHARACTERS:
+    if type(key) is str or type(key) is bytes:
+        # Of a text of any length no more than is shown.
+        text = repr(key[:_MOST_CHARACTERS])
+        if len(key) <= _MOST_CHARACTERS and len(text) <= _MOST_CHARACTERS:
             return text
         return f"{text[: _MOST_CHARACTERS - 1]}…"
+    # Python refuses to write out a very large number.
+    is_short = type(key) is not int or key.bit_length() <= _MOST_BITS
+    if type(key) in _SHOWN_KEYS and is_short:
+        return repr(key)
     return f"<{of_type(type(key), '__qualname__')}>"
 
 
 def _in_sequence(holder: Any, held: object) -> str | None:  # noqa: ANN401
     kind = next(kind for kind in _SEQUENCES if isinstance_of(holder, kind))
-    return _index(list(kind.__iter__(holder)), held)
+    return _index(kind.__iter__(holder), held)
 
 
 def _index(items: Iterable[object], held: object) -> str | None:
-    return next((f"[{number}]" for number, one in enumerate(items) if one is held), None)
+    with contextlib.suppress(RuntimeError):  # another thread has changed it meanwhile
+        return next((f"[{number}]" for number, one in enumerate(items) if one is held), None)
+    return None
 
 
 def _in_function(function: FunctionType, held: object) -> str | None:
@@ -125,7 +136,8 @@ def _in_method(method: MethodType, held: object) -> str | None:
 
 
 def _in_partial(partial: Any, held: object) -> str | None:  # noqa: ANN401
-    found = _index(partial.args, held) or _in_dict(partial.keywords, held)
+    args, keywords = (_PARTIAL[name].__get__(partial) for name in ("args", "keywords"))
+    found = _index(args, held) or _in_dict(keywords, held)
     return None if found is None else f" argument {found}"
 
 
@@ -159,7 +171,7 @@ def _attribute(holder: Any, held: object) -> str | None:  # noqa: ANN401
     """An attribute of an instance, in its dict or in a slot."""
     namespace = instance_namespace(holder)
     if namespace is not None:
-        for name, value in list(dict.items(namespace)):
+        for name, value in _items(namespace):
             if value is held and isinstance(name, str):
                 return f".{name}"
     for base in of_type(type(holder), "__mro__"):

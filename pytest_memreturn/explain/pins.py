@@ -25,6 +25,8 @@ _MALLOC_CAUSES = frozenset({"held-by-malloc", "pinned-malloc"})
 _MOST_PINS = 10
 
 NATIVE = "native block"
+# Where not all objects were looked at.
+UNSEEN = "block (no time to find its owner)"
 
 # A block on every page of 80 MiB; what is beyond that is more of the same.
 _MOST_GAPS = 20_000
@@ -126,7 +128,7 @@ def _in_heaps(gaps: Sequence[Gap], owned: Owned) -> Iterator[tuple[Pin, object]]
     """By type of the owner, which may be nobody known; with the owner of the worst."""
     by_type: dict[str, list[tuple[Gap, object]]] = {}
     for number, gap in enumerate(gaps):
-        owner, name = owned.of_block.get(number, (None, NATIVE))
+        owner, name = owned.of_block.get(number, (None, NATIVE if owned.is_whole else UNSEEN))
         by_type.setdefault(name, []).append((gap, owner))
     for name, found in by_type.items():
         worst, owner = max(found, key=lambda one: one[0].free_below_bytes)
@@ -144,7 +146,8 @@ def _in_heaps(gaps: Sequence[Gap], owned: Owned) -> Iterator[tuple[Pin, object]]
 def _in_arenas(sparse: Sequence[Arena], owned: Owned) -> Iterator[tuple[Pin, object]]:
     """By type of what lives in nearly empty arenas."""
     free_bytes = sum(ARENA_BYTES - one.live_bytes for one in sparse)
-    found_bytes = sum(one.bytes for one in owned.in_pools.values())
+    # Of no size at all where their classes won't tell one.
+    found_bytes = max(1, sum(one.bytes for one in owned.in_pools.values()))
     for name, found in owned.in_pools.items():
         example = found.example()
         pin = Pin(

@@ -9,10 +9,12 @@ from types import FrameType, ModuleType
 from typing import Any, cast
 
 from pytest_memreturn.explain.frame_locals import variables
-from pytest_memreturn.explain.kinds import of_type
+from pytest_memreturn.explain.kinds import module_of, of_type
 from pytest_memreturn.explain.links import instance_namespace, isinstance_of, key_in
 
 _NAMESPACE: Any = vars(ModuleType)["__dict__"]
+_IDENT: Any = vars(threading.Thread)["ident"]
+_NAME: Any = vars(threading.Thread)["name"]
 _OWN_MODULES = "pytest_memreturn."
 
 
@@ -25,7 +27,9 @@ class Roots:
         for name, module in list(sys.modules.items()):
             if isinstance_of(module, ModuleType):
                 self._modules.setdefault(id(namespace_of_module(module)), str(name))
-        self._frames = list(_frames())
+        # Of each frame the variables, by the addresses of what they name: asked once, since each
+        # step of each chain looks through all of them.
+        self._variables = [(thread, frame, list(variables(frame))) for thread, frame in _frames()]
 
     def holding(self, holder: object, held: object) -> tuple[str, object] | None:
         """The root that an object is, or is the namespace of; and the first object it holds."""
@@ -50,8 +54,8 @@ class Roots:
         pytest's own functions come last: what they hold somebody else mostly holds as well.
         """
         addresses = {id(one): number for number, one in enumerate(objects)}
-        for thread, frame in self._frames:
-            for name, address in variables(frame):
+        for thread, frame, named in self._variables:
+            for name, address in named:
                 if address in addresses:
                     function = f"{_module_of_frame(frame)}.{frame.f_code.co_qualname}()"
                     return f"thread {thread!r}: {function} local {name!r}", objects[
@@ -62,8 +66,8 @@ class Roots:
 
 def class_in_words(found: type) -> str | None:
     """A class by its module and name, if it is to be found there."""
-    module, name = of_type(found, "__module__"), of_type(found, "__qualname__")
-    if not (isinstance(module, str) and isinstance(name, str)):
+    module, name = module_of(found), of_type(found, "__qualname__")
+    if module is None:
         return None
     holder: Any = sys.modules.get(module)
     for part in name.split("."):
@@ -83,13 +87,13 @@ def namespace_of_module(module: object) -> Any:  # noqa: ANN401 - a dict of anyt
 
 def _is_fixture(found: type) -> bool:
     """Whether pytest keeps the value of a fixture in such objects, until it ends."""
-    names = of_type(found, "__module__"), of_type(found, "__qualname__")
-    return names == ("_pytest.fixtures", "FixtureDef")
+    return module_of(found) == "_pytest.fixtures" and of_type(found, "__qualname__") == "FixtureDef"
 
 
 def _frames() -> Iterator[tuple[str, FrameType]]:
     """Every frame of every thread with the thread's name, but for those of this package."""
-    names = {one.ident: one.name for one in threading.enumerate()}
+    # As threads themselves have it, whatever a class of somebody's makes of it.
+    names = {_IDENT.__get__(one): _NAME.__get__(one) for one in threading.enumerate()}
     of_pytest = []
     for ident, top in sys._current_frames().items():  # noqa: SLF001 - documented, for debuggers
         frame: FrameType | None = top

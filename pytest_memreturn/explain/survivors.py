@@ -14,9 +14,9 @@ from pytest_memreturn._ranges import AddressSet, grown_ranges
 from pytest_memreturn._release import KEEPS_OLD_APART
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.explain.buffers import LibraryBuffers, buffer_in
-from pytest_memreturn.explain.census import BLOCK_BITS, Candidate, Census, size_of
+from pytest_memreturn.explain.census import BLOCK_BITS, Candidate, Census
 from pytest_memreturn.explain.chains import ChainFinder
-from pytest_memreturn.explain.kinds import Kinds, every_type, types_of_modules
+from pytest_memreturn.explain.kinds import Kinds, every_type, size_of, types_of_modules
 from pytest_memreturn.explain.of_one_type import OfOneType
 from pytest_memreturn.probes.residency import resident_bytes
 
@@ -151,8 +151,8 @@ def find_newborn(pooled_bytes: int) -> Survivors:
         if one is young or kind.is_ours:
             continue
         for candidate, share in _with_shares(one, not_asked):
-            size_bytes = size_of(candidate)
-            name = kinds.of(candidate).name
+            candidates_kind = kinds.of(candidate)
+            size_bytes, name = size_of(candidate, candidates_kind), candidates_kind.name
             counts[name] += share
             sizes[name] += size_bytes * share
             if size_bytes > pooled_bytes:
@@ -183,10 +183,16 @@ def _with_shares(one: object, not_asked: Collection[int]) -> Iterator[tuple[obje
                 pending.append((other, share))
 
 
-def python_in_malloc_bytes(pooled_bytes: int) -> int:
-    """What all Python objects together hold of malloc, or of what serves in its place."""
-    found = Census().candidates((), pooled_bytes)
-    return sum(one.size_bytes for one in found)
+def python_in_malloc_bytes(
+    pooled_bytes: int, is_over: Callable[[], bool] = lambda: False
+) -> int | None:
+    """What all Python objects together hold of malloc, or of what serves in its place.
+
+    ``None`` where there are too many to look at before it `is_over`.
+    """
+    census = Census(is_over)
+    found_bytes = sum(one.size_bytes for one in census.candidates((), pooled_bytes))
+    return found_bytes if census.is_whole else None
 
 
 class _Tally:

@@ -57,7 +57,7 @@ def _heap_strips(
                 "",
                 f"and {format_size(others)} free in {len(by_heap) - 1} more heaps (-vv draws them)",
             )
-    if heap.regions and not heap.proven and (shown or verbosity >= VERBOSE):
+    if heap.regions and heap.reason and (shown or verbosity >= VERBOSE):
         yield "", f"{'partial' if heap.partial else 'inconclusive'}: {heap.reason}"
 
 

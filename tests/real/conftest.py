@@ -48,7 +48,7 @@ def judge(tmp_path: Path) -> Judge:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
         assert ended.returncode in {0, 1}, ended.stdout + ended.stderr
         (record,) = json.loads(report.read_text(encoding="utf-8"))["tests"]

@@ -128,7 +128,7 @@ def test_heaps_of_random_blocks_are_walked() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
     assert ended.returncode == 0, ended.stderr
     found = re.fullmatch(r"(\d+) proven, (\d+) unproven, 0 wrong\n", ended.stdout)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import threading
+from pathlib import Path
+
+import pytest
 
 MIB = 1024 * 1024
 
@@ -57,6 +60,13 @@ def test_cache_filled_once() -> None:
     """What is made on first use, and kept for the next."""
     if not cache:
         cache["texts"] = [str(number) * 20 for number in range(200_000)]
+
+
+def test_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that makes a large table is imported for the first time."""
+    (tmp_path / "tables.py").write_text("TABLE = [str(one) * 20 for one in range(200_000)]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("tables")
 
 
 def test_pyarrow_pool() -> None:

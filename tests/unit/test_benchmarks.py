@@ -42,7 +42,7 @@ def test_a_quick_run_measures_every_kind_of_group(
     before = results.read_bytes() if results.exists() else None
     output = tmp_path / "out.md"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--alone", "--output", str(output)]
-    command += ["--only", "unmarked,marked,scale,own-weight,suites,costs"]
+    command += ["--only", "unmarked,marked,scale,explaining,own-weight,suites,costs"]
     command += ["--sdists", str(tmp_path), "--against", str(ROOT)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -53,6 +53,8 @@ def test_a_quick_run_measures_every_kind_of_group(
         "## Where the time of such a test goes, nothing else imported",
         "## Scale: a marked test that passes",
         "## Scale: a full snapshot",
+        "## Explaining: a block that kept 40 MiB",
+        "## Explaining: the walk through a heap",
         "## Own weight",
         "## Suites of real projects under `--memreturn`",
         "## Single readings",
@@ -65,6 +67,7 @@ def test_a_quick_run_measures_every_kind_of_group(
         "| opening the window | ",
         "| 20 tests, the same, other checkout | ",
         "| per 10,000 tests, from the 10th on | ",
+        "| 2,000 blocks | ",
         "| counters | ",
     ):
         assert row in text

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_memreturn.explain.census import BLOCK_BITS, Candidate, Census, size_of
+from pytest_memreturn.explain.census import BLOCK_BITS, Candidate, Census
+from pytest_memreturn.explain.kinds import Kinds, size_of
 from pytest_memreturn.explain.of_one_type import OfOneType
 from pytest_memreturn.explain.time_limit import time_limit
 from pytest_memreturn.testing import Script, ScriptedProbe
@@ -106,15 +107,37 @@ def test_modules_are_not_asked_what_they_refer_to(monkeypatch: pytest.MonkeyPatc
     assert not any(one is sys for one in asked)
 
 
-def test_a_size_that_cannot_be_had_is_none() -> None:
-    """Somebody else's error is not ours to raise."""
+def test_nobody_s_code_is_asked_for_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such an object has that of its own fields; and the others around it theirs."""
 
     class Lies:
         def __sizeof__(self) -> int:
-            raise ValueError
+            raise AssertionError
 
-    assert size_of(Lies()) == 0
-    assert size_of([]) == sys.getsizeof([])
+    class Heir(Lies, list[int]):
+        """Of something whose size C code knows."""
+
+    one, other, text = Lies(), Heir([1, 2, 3]), "x" * 1000
+    found = found_among(monkeypatch, Census(), [one, other, [text]], one, other, text)
+    found = [candidate for candidate in found if candidate.one in (one, other, text)]
+    assert [size for _, _, size in found] == [
+        object.__sizeof__(one),
+        object.__sizeof__(other),
+        sys.getsizeof(text),
+    ]
+
+
+def test_a_size_that_cannot_be_had_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every extension knows its own."""
+
+    def refuse(_: object) -> int:
+        raise ValueError
+
+    kind = Kinds().of([])
+    assert size_of([], kind) == sys.getsizeof([])
+    monkeypatch.setattr(sys, "getsizeof", refuse)
+    assert size_of([], kind) == 0
+    assert Census()._sizes([[], []]) == [0, 0]
 
 
 def test_a_census_may_run_out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,20 @@ VIEWS: list[Any] = []
 ERRORS: list[Exception] = []
 
 
+class HostileName(str):
+    """A text that must not be asked anything."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError
+
+    def __format__(self, how: str) -> str:
+        raise AssertionError
+
+    __hash__ = str.__hash__
+
+
 class Parser:
     """With something that its class holds."""
 
@@ -238,6 +252,52 @@ def test_a_chain_may_be_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(ChainFinder(lambda: True).chains_to(targets)) == [None]
 
 
+@pytest.mark.parametrize("questions", range(1, 6))
+def test_where_time_runs_out_nobody_is_blamed(questions: int) -> None:
+    """What was not looked at might hold it: that no other object does is nothing to say then."""
+    kept = fresh()
+    lists = [[kept] for _ in range(60)]
+    hold = ctypes.pythonapi.Py_IncRef
+    hold(ctypes.py_object(lists))
+    addresses = [id(lists)]
+    answers = iter([False] * questions)
+    targets: list[object] = [kept]
+    del lists, kept
+    try:
+        [found] = ChainFinder(lambda: next(answers, True)).chains_to(targets)
+        assert found is None
+    finally:
+        lists = ctypes.cast(addresses[0], ctypes.py_object).value
+        ctypes.pythonapi.Py_DecRef(ctypes.py_object(lists))
+
+
+def test_threads_are_called_as_they_call_themselves() -> None:
+    """Whatever their class makes of its names."""
+
+    class Hostile(threading.Thread):
+        @property
+        def ident(self) -> int:
+            raise AssertionError
+
+    began, may_end = threading.Event(), threading.Event()
+
+    def work(data: object) -> None:
+        began.set()
+        may_end.wait()
+        assert data is not None
+
+    thread = Hostile(target=work, args=(fresh(),), name="worker-2")
+    # What waits for a thread to begin may ask it, but not what names it here.
+    threading.Thread.start(thread)
+    began.wait()
+    try:
+        names = [name for name, frame, _ in Roots()._variables if frame.f_code is work.__code__]
+        assert names == ["worker-2"]
+    finally:
+        may_end.set()
+        thread.join()
+
+
 def test_a_search_that_fails_gives_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     """And those of the others all the same."""
     RESULTS[17]["body"] = fresh()
@@ -313,11 +373,11 @@ def test_a_long_chain_is_cut_in_the_middle() -> None:
 
 
 def test_other_things_in_a_chain() -> None:
-    """Classes, generators, what won't tell its size."""
+    """Classes, generators, what is not asked for its size."""
 
     class Lies:
         def __sizeof__(self) -> int:
-            raise ValueError
+            raise AssertionError
 
     def generator() -> Iterator[object]:
         yield 1
@@ -327,7 +387,7 @@ def test_other_things_in_a_chain() -> None:
     assert in_words("C code", [Lies], kinds).startswith(
         "C code (class test_other_things_in_a_chain.<locals>.Lies "
     )
-    assert in_words("C code", [Lies()], kinds).endswith(".Lies 0 B)")
+    assert in_words("C code", [Lies()], kinds).endswith(f".Lies {object.__sizeof__(Lies())} B)")
     assert ".generator() " in in_words("x", [[waiting], waiting], kinds)
     lone = make()
     assert in_words("x", [lone, lone.__closure__], kinds).startswith(
@@ -346,6 +406,7 @@ def test_other_things_in_a_chain() -> None:
         (type("Gone", (), {"__module__": "no.such.module"}), None),
         (type("RESULTS.Gone", (), {"__module__": HERE}), None),
         (type("Strange", (), {"__module__": None}), None),
+        (type("Hostile", (), {"__module__": HostileName("x")}), None),
     ],
 )
 def test_a_class_has_a_name_where_it_can_be_found(found: type, words: str | None) -> None:

@@ -40,7 +40,7 @@ def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(heap_survey, "pins", lambda *given: (9, given))
     monkeypatch.setattr(survivors, "pooled_up_to_bytes", lambda given: (given, "pooled"))
     monkeypatch.setattr(survivors, "find_newborn", lambda pooled: (found, pooled))
-    monkeypatch.setattr(survivors, "python_in_malloc_bytes", lambda pooled: (6, pooled))
+    monkeypatch.setattr(survivors, "python_in_malloc_bytes", lambda pooled, _: (6, pooled))
     monkeypatch.setattr(examiner, "held_by_pytest", lambda: held)
     monkeypatch.setattr(examiner, "unwritten_huge_page_bytes", lambda *given: (7, given))
     monkeypatch.setattr(examiner, "filled_up_bytes", lambda *given: (8, given))

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_memreturn.explain import frame_locals
 from pytest_memreturn.explain.frame_locals import variables
+from pytest_memreturn.probes.own_memory import OwnMemory
 
 
 def here(first: object, second: object = None) -> tuple[dict[str, int], dict[str, int]]:
@@ -102,4 +103,20 @@ def test_where_a_frame_is_laid_out_otherwise_nothing_is_guessed(
 ) -> None:
     """Of an interpreter that says it is one, and is another."""
     monkeypatch.setattr(frame_locals, "_CODE_AT", 16)
+    assert list(variables(sys._getframe())) == []
+
+
+@pytest.mark.skipif(frame_locals._CODE_AT is None, reason="frames show their variables")
+@pytest.mark.parametrize("answer", [b"12345", None], ids=["cut short", "unmapped"])
+def test_where_a_frame_is_gone_meanwhile_there_is_nothing_to_see(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes | None
+) -> None:
+    """Its thread went on: what it had may lie in memory that is no longer mapped."""
+
+    def read(*_: object) -> bytes:
+        if answer is None:
+            raise OSError
+        return answer
+
+    monkeypatch.setattr(OwnMemory, "read", read)
     assert list(variables(sys._getframe())) == []

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pytest_memreturn.explain import links
 from pytest_memreturn.explain.links import instance_namespace, isinstance_of, key_in, link
 
 HELD = bytearray(b"held")
@@ -43,6 +44,13 @@ class Hostile(dict[Any, Any]):
         raise AssertionError(name)
 
     __iter__ = __len__ = __eq__ = __hash__ = items = values = None  # type: ignore[assignment]
+
+
+class HostilePartial(functools.partial[object]):
+    """One whose attributes must not be asked."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise AssertionError
 
 
 class HostileKey:
@@ -105,6 +113,9 @@ HOSTILE = Hostile({"a": HELD})
         pytest.param({"x": 1, "body": HELD}, "['body']", id="key"),
         pytest.param({17: HELD}, "[17]", id="number as key"),
         pytest.param({"k" * 50: HELD}, f"['{'k' * 28}…]", id="long key"),
+        pytest.param({"é" * 10**6: HELD}, f"['{'é' * 28}…]", id="very long key"),
+        pytest.param({b"\x00" * 20: HELD}, "[b'" + r"\x00" * 6 + r"\x0…]", id="long in words"),
+        pytest.param({10**5000: HELD}, "[<int>]", id="a number too large to be written out"),
         pytest.param({(1, 2): HELD}, "[<tuple>]", id="other key"),
         pytest.param({HostileKey(): HELD}, "[<HostileKey>]", id="hostile key"),
         pytest.param(HOSTILE, "['a']", id="hostile dict"),
@@ -116,6 +127,7 @@ HOSTILE = Hostile({"a": HELD})
         pytest.param(functools.partial(print, 1, HELD), " argument [1]", id="partial"),
         pytest.param(functools.partial(print, end=HELD), " argument ['end']", id="keyword"),
         pytest.param(functools.partial(print), "", id="partial without it"),
+        pytest.param(HostilePartial(print, HELD), " argument [0]", id="hostile partial"),
         pytest.param(waiting(), " local 'kept'", id="generator"),
         pytest.param(PLAIN, ".body", id="attribute"),
         pytest.param(SLOTTED, ".body", id="slot"),
@@ -182,6 +194,19 @@ def test_a_class_may_name_its_dict_otherwise() -> None:
 
     assert instance_namespace(Named()) is None
     assert link(Named(), HELD) == ""
+
+
+def test_what_another_thread_changes_meanwhile() -> None:
+    """Is looked at for as long as it stays as it is; no copy is made, which may be large."""
+    names: dict[object, object] = {"a": 1, "b": 2}
+    found = links._items(names)
+    assert next(found) == ("a", 1)
+    names["c"] = HELD
+    assert list(found) == []
+    waiting = deque([1, HELD])
+    items = iter(waiting)
+    waiting.append(3)
+    assert links._index(items, HELD) is None
 
 
 def test_names_in_a_namespace() -> None:

@@ -18,7 +18,7 @@ from pytest_memreturn.explain.arenas import POOL_BYTES, Arena
 from pytest_memreturn.explain.chunks import Chunks
 from pytest_memreturn.explain.heap_survey import Detail
 from pytest_memreturn.explain.heap_walk import HeapWalk, WalkedHeap
-from pytest_memreturn.explain.owners import find_owners
+from pytest_memreturn.explain.owners import Owned, find_owners
 from pytest_memreturn.explain.pins import NATIVE, Gap, find_pins, gaps_of
 from pytest_memreturn.probes.malloc_heaps import MAIN, MallocHeap
 from pytest_memreturn.probes.mapped_words import MappedWords
@@ -139,8 +139,21 @@ def test_where_nothing_is_pinned_nobody_is_looked_for(monkeypatch: pytest.Monkey
 
 
 def test_a_look_for_owners_may_run_out_of_time() -> None:
-    """It says so; what it has not seen is native, as far as anybody knows."""
+    """It says so; what it has not seen is not called native, which would be a guess."""
     assert not find_owners([(1, 2)], (), lambda: True).is_whole
+    KEPT.append(bytearray(10))
+    (found,) = find_pins([gap_at(KEPT[0], 1000)], [], ["held-by-malloc"], lambda: True)
+    assert found.what == "block (no time to find its owner)"
+
+
+def test_what_lives_in_arenas_may_have_no_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it shares no blame, and the others are named all the same."""
+    one = (1, 2)
+    owned = Owned()
+    owned.in_pools["tuple"].add(one, 0)
+    monkeypatch.setattr(pins, "find_owners", lambda *_: owned)
+    (found,) = find_pins([], [Arena(1, [id(one) & -POOL_BYTES])], ["pinned-python"])
+    assert (found.what, found.pinned_bytes) == ("tuple", 0)
 
 
 # -- the survey --
@@ -187,6 +200,15 @@ def test_arenas_are_seen_where_malloc_is_another(monkeypatch: pytest.MonkeyPatch
         reason="another malloc serves in the place of glibc's",
         arenas=found.picture.arenas,  # type: ignore[union-attr]
     )
+
+
+def test_where_there_was_no_time_for_arenas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture says that they are missing, however well the heaps agree."""
+    monkeypatch.setattr(heap_survey, "find_arenas", lambda *_: None)
+    picture = heap_survey.survey(now("python", "malloc")).picture
+    assert picture is not None
+    assert (picture.partial, picture.arenas) == (True, None)
+    assert picture.reason == "there was no time to look at the arenas"
 
 
 def test_what_cannot_be_read_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
