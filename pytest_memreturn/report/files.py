@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from pytest_memreturn.report.formats import FORMATS
@@ -30,7 +31,7 @@ def parse_target(text: str) -> ReportTarget:
         return ReportTarget(TABLE, None)
     prefix, separator, rest = text.partition(":")
     if prefix in FORMATS and rest:
-        return ReportTarget(prefix, Path(rest))
+        return _target(text, prefix, Path(rest))
     # Neither a node id (test_x.py::test_y) nor a drive of Windows (C:) is meant as a format.
     if separator and len(prefix) > 1 and prefix.isalpha() and not rest.startswith(":"):
         msg = f"{text!r} is no report file: the formats are {', '.join(FORMATS)}, as in json:PATH"
@@ -44,7 +45,16 @@ def parse_target(text: str) -> ReportTarget:
             f"For a file of another name, name its format: '--memreturn-report=json:{text}'"
         )
         raise ValueError(msg)
-    return ReportTarget(_BY_SUFFIX[path.suffix], path)
+    return _target(text, _BY_SUFFIX[path.suffix], path)
+
+
+def _target(text: str, name: str, path: Path) -> ReportTarget:
+    needed = FORMATS[name].needs
+    # Found and not imported: what a judged test is the first to import is for that test to pay.
+    if needed is not None and find_spec(needed) is None:
+        msg = f"{text!r} needs {needed}: pip install pytest-memreturn[{name}]"
+        raise ValueError(msg)
+    return ReportTarget(name, path)
 
 
 def check_writable(path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_memreturn.report.html_report import html_report
 from pytest_memreturn.report.json_report import json_report
 
 if TYPE_CHECKING:
@@ -14,13 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write a run to a file: piece by piece, as text."""
+    """One way to write a run to a file: piece by piece, as text.
+
+    `needs`: a module that is only there with an extra of this package, which has the format's name.
+    """
 
     suffix: str
     render: Callable[[Run], Iterator[str]]
+    needs: str | None = None
 
 
 # By the name that stands before the colon in FORMAT:PATH.
 FORMATS: Mapping[str, Format] = {
     "json": Format(".json", json_report),
+    "html": Format(".html", html_report, needs="jinja2"),
 }

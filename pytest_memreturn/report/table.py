@@ -35,12 +35,9 @@ def render_table(records: Iterable[Record], width: int) -> Iterator[Row]:
 
     A test's name is cut at its front where `width` columns are too few: its end tells more.
     """
-    found = list(records)
-    judged = [one for one in found if one.verdict != "unjudged"]
-    rest = [one for one in found if one.verdict == "unjudged"]
-    judged.sort(key=lambda one: -(one.retained_bytes or 0))
-    rows = [_HEADINGS, *(_cells(one) for one in (*judged, *rest))]
-    verdicts = [None, *(one.verdict for one in (*judged, *rest))]
+    found = sorted_records(records)
+    rows = [_HEADINGS, *(_cells(one) for one in found)]
+    verdicts = [None, *(one.verdict for one in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     name_width = max(_LEAST_NAME_WIDTH, width - sum(widths) - len(_GAP) * len(widths))
     for row, verdict in zip(rows, verdicts, strict=True):
@@ -50,6 +47,11 @@ def render_table(records: Iterable[Record], width: int) -> Iterator[Row]:
         ]
         text = _GAP.join([*cells, _shortened(row[-1], name_width)]).rstrip()
         yield Row(text, verdict)
+
+
+def sorted_records(records: Iterable[Record]) -> list[Record]:
+    """Most retained first, then what was not judged."""
+    return sorted(records, key=lambda one: (one.verdict == "unjudged", -(one.retained_bytes or 0)))
 
 
 def summary_line(tally: Tally) -> str:
