@@ -84,6 +84,10 @@ os.environ["PATH"] = os.pathsep.join(
 )
 FREE_THREADED = interpreters("t")
 
+# What has no session of its own; and of that, what allocates nothing to speak of.
+ORDINARY = "not extended and not browser"
+SCRIPTED = "not real and not browser"
+
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
@@ -91,7 +95,7 @@ def tests(session: nox.Session) -> None:
     session.install(".", "--group", "test")
     check_newest(session)
     # `make test` truly allocates on one of them already, and that takes minutes.
-    run_suite(session, "-m", "not real" if session.python == TESTED_BY_MAKE else "not extended")
+    run_suite(session, "-m", SCRIPTED if session.python == TESTED_BY_MAKE else ORDINARY)
 
 
 @nox.session(python=PYTHONS[0])
@@ -100,6 +104,14 @@ def extended(session: nox.Session) -> None:
     session.install(".", "--group", "test", "--group", "libraries")
     session.env["MEMRETURN_TEST_EVERYTHING"] = "1"
     run_suite(session, "-m", "extended")
+
+
+@nox.session(python=PYTHONS[0])
+def browser(session: nox.Session) -> None:
+    """Look at the HTML report in Chromium, which has to be there."""
+    session.install(".", "--group", "test", "--group", "browser")
+    session.env["MEMRETURN_TEST_EVERYTHING"] = "1"
+    run_suite(session, "-m", "browser")
 
 
 @nox.session(python=PYTHONS[0])
@@ -114,7 +126,7 @@ def lowest(session: nox.Session) -> None:
         found = installed[name].split(".")
         assert found[: lowest_version.count(".") + 1] == lowest_version.split("."), installed[name]
         assert not any(int(part) for part in found[lowest_version.count(".") + 1 :]), found
-    run_suite(session, "-m", "not real")
+    run_suite(session, "-m", SCRIPTED)
 
 
 @nox.session(python=PYTHONS[-1], default=False)
@@ -252,7 +264,7 @@ def debian_testing(session: nox.Session) -> None:
     run(*("/venv/bin/pip", "install", "-q", str(wheel), "--group", "test"), env=settings)
     run("/venv/bin/python", "-P", "-c", f"{WHERE}; assert '/venv/' in {PACKAGE}.__file__")
     run("/venv/bin/python", "-c", VERSIONS)
-    run("/venv/bin/pytest", "-m", "not extended", *session.posargs, env=CLOSED)
+    run("/venv/bin/pytest", "-m", ORDINARY, *session.posargs, env=CLOSED)
 
 
 def debian_mirror() -> list[str]:
@@ -300,7 +312,7 @@ def coverage(session: nox.Session) -> None:
     # Beside the environment, so that neither an old run's data nor this one's is in the way.
     env = {**CLOSED, "COVERAGE_FILE": str(scratch(session) / "coverage")}
     session.run("coverage", "erase", env=env)
-    session.run("coverage", "run", "-m", "pytest", "-m", "not real", *session.posargs, env=env)
+    session.run("coverage", "run", "-m", "pytest", "-m", SCRIPTED, *session.posargs, env=env)
     session.run("coverage", "combine", "--quiet", env=env)
     session.run("coverage", "report", "--fail-under=100", env=env)
 

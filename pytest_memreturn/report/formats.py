@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_memreturn.report.html_report import html_report
 from pytest_memreturn.report.json_report import json_report
 
 if TYPE_CHECKING:
@@ -25,8 +24,15 @@ class Format:
     needs: str | None = None
 
 
+def _html_report(run: Run) -> Iterator[str]:
+    # Late: it takes modules that no other format needs.
+    from pytest_memreturn.report.html_report import html_report
+
+    return html_report(run)
+
+
 # By the name that stands before the colon in FORMAT:PATH.
 FORMATS: Mapping[str, Format] = {
     "json": Format(".json", json_report),
-    "html": Format(".html", html_report, needs="jinja2"),
+    "html": Format(".html", _html_report, needs="jinja2"),
 }

@@ -25,7 +25,7 @@ _FILES = resources.files("pytest_memreturn.report") / "html"
 
 # All details of a run together take no more than this, so that a page of 2,000 tests stays under
 # 5 MB: those that retained most have theirs.
-_DETAILS_CHARACTERS = 3_500_000
+_DETAILS_CHARACTERS = 2_800_000
 
 
 def html_report(run: Run) -> Iterator[str]:
@@ -48,7 +48,10 @@ def html_report(run: Run) -> Iterator[str]:
 
 def _rows(run: Run, environment: Environment) -> Iterator[str]:
     """Each record as a part of the table, with its details while there is room."""
-    row, panel = environment.get_template("row.html.j2"), environment.get_template("details.html.j2")
+    row, panel = (
+        environment.get_template("row.html.j2"),
+        environment.get_template("details.html.j2"),
+    )
     room = _DETAILS_CHARACTERS
     for number, record in enumerate(sorted_records(run.records), 1):
         shown = None

@@ -15,7 +15,8 @@ class Scale:
     def at(self, figure: float) -> float:
         """Where a figure lies, rounded as finely as a screen can show."""
         length = self.last - self.first
-        return round(100 * (figure - self.first) / length, 3) if length else 0.0
+        # Nothing is added so that no place is called -0.0.
+        return round(100 * (figure - self.first) / length, 3) + 0.0 if length else 0.0
 
     def span(self, start: float, end: float) -> tuple[float, float]:
         """Where a stretch begins, and how wide it is."""

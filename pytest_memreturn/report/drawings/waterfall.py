@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Was there before; grew, and is there; grew, and is back.
 BarKind: TypeAlias = Literal["before", "kept", "back"]
 
-_WORDS = (("end", "end"), ("collect", "after gc"), ("trim", "after a trim"))
+_WORDS = (("end", "end"), ("collect", "gc"), ("trim", "trim"))
 
 
 @dataclass(frozen=True, slots=True)
