@@ -95,7 +95,8 @@ def _notes(record: Record, found: Explanation) -> Iterator[str]:
         yield f"{format_size(record.reserve_bytes)} of what is allowed came on top as a reserve"
     for fixture in record.excluded:
         size = format_size(fixture.bytes)
-        yield f"{size} of {fixture.scope} fixture {fixture.fixture}, first set up here, are left out"
+        name = f"{fixture.scope} fixture {fixture.fixture}"
+        yield f"{size} of {name}, first set up here, are left out"
     if record.settled_seconds:
         yield f"the footprint went on falling by itself for {record.settled_seconds:.1f} s"
     if record.drift_bytes:

@@ -11,13 +11,8 @@ from pathlib import Path
 import pytest
 
 from pytest_memreturn.report import files
-from pytest_memreturn.report.files import (
-    FORMATS,
-    ReportTarget,
-    check_writable,
-    parse_target,
-    write_whole,
-)
+from pytest_memreturn.report.files import ReportTarget, check_writable, parse_target, write_whole
+from pytest_memreturn.report.formats import FORMATS
 
 
 @pytest.mark.parametrize(
@@ -27,6 +22,8 @@ from pytest_memreturn.report.files import (
         ("out.json", ReportTarget("json", Path("out.json"))),
         ("a/b.c/out.json", ReportTarget("json", Path("a/b.c/out.json"))),
         ("json:out.txt", ReportTarget("json", Path("out.txt"))),
+        ("out.html", ReportTarget("html", Path("out.html"))),
+        ("html:out.txt", ReportTarget("html", Path("out.txt"))),
         ("json:out", ReportTarget("json", Path("out"))),
         ("json:out.json", ReportTarget("json", Path("out.json"))),
         ("json:table", ReportTarget("json", Path("table"))),

@@ -230,7 +230,10 @@ def test_a_run_that_is_partial_says_so_on_top() -> None:
     """With the reason and the tests that were running; a whole run says nothing of the kind."""
     partial = Partial("a worker died", ("t.py::test_one", "t.py::test_two"))
     text = Reader(page(ONE_OF_EACH, partial=partial)).text
-    wanted = "This report is partial a worker died These tests had begun and did not end: t.py::test_one t.py::test_two"
+    wanted = (
+        "This report is partial a worker died "
+        "These tests had begun and did not end: t.py::test_one t.py::test_two"
+    )
     assert wanted in text
     assert text.index(wanted) < text.index("judged 2")
     alone = Reader(page(ONE_OF_EACH, partial=Partial("interrupted"))).text

@@ -22,7 +22,7 @@ _COLUMNS = 64
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of a heap; `offset_bytes` from where the heap begins, `left` and `width` in percent."""
+    """A part of a heap, `offset_bytes` from its beginning; `left` and `width` in percent."""
 
     kind: RegionKind
     offset_bytes: int

@@ -72,7 +72,8 @@ def waterfall(record: Record) -> Waterfall | None:
     # What was there before is no news: no more than a third of the room is for it.
     first = max(0, lowest - (highest - lowest) // 2)
     scale = Scale(first, highest)
-    steps = [Step("baseline", baseline, None, False, tuple(_bars(scale, baseline, baseline)))]
+    before = tuple(_bars(scale, baseline, baseline))
+    steps = [Step("baseline", baseline, None, is_gate=False, bars=before)]
     for (_, last), (words, size) in pairwise(levels):
         bars = tuple(_bars(scale, baseline, size, last))
         steps.append(Step(words, size, size - last, words == judged, bars))
