@@ -49,9 +49,9 @@ bench: $(VENV)/.installed-bench .sdists/.downloaded ## measure speed beside othe
 	@touch $@
 
 # What these do is written once, in noxfile.py.
-NOX_SESSIONS := lint types docs package extended lowest soak coverage mutation
+NOX_SESSIONS := lint types docs package extended browser lowest soak coverage mutation
 .PHONY: $(NOX_SESSIONS)
-lint types docs package extended lowest soak coverage mutation: $(VENV)/.installed-nox ## run the nox session of that name
+lint types docs package extended browser lowest soak coverage mutation: $(VENV)/.installed-nox ## run the nox session of that name
 	$(BIN)/nox --session $@
 
 .PHONY: clean

@@ -95,6 +95,10 @@ os.environ["PATH"] = os.pathsep.join(
 )
 FREE_THREADED = interpreters("t")
 
+# What has no session of its own; and of that, what allocates nothing to speak of.
+ORDINARY = "not extended and not browser"
+SCRIPTED = "not real and not browser"
+
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
@@ -103,7 +107,7 @@ def tests(session: nox.Session) -> None:
     check_newest(session)
     # Where `make test` has run the rest, only what a user sees can differ in the wheel.
     parts = [] if session.python in NOT_TESTED_BY_MAKE else ["tests/integration"]
-    run_suite(session, "-m", "not real", *parts)
+    run_suite(session, "-m", SCRIPTED, *parts)
 
 
 # Where there is no other, it is no waste to ask for it by name.
@@ -123,6 +127,14 @@ def extended(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def browser(session: nox.Session) -> None:
+    """Look at the HTML report in Chromium, which has to be there."""
+    session.install(".", "--group", "test", "--group", "browser")
+    session.env["MEMRETURN_TEST_EVERYTHING"] = "1"
+    run_suite(session, "-m", "browser")
+
+
+@nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
     """Run what allocates nothing on the lowest versions that the project says it supports."""
     pins = [requirement.replace(">=", "==") for requirement in PROJECT["dependencies"]]
@@ -135,7 +147,7 @@ def lowest(session: nox.Session) -> None:
         assert found[: lowest_version.count(".") + 1] == lowest_version.split("."), installed[name]
         assert not any(int(part) for part in found[lowest_version.count(".") + 1 :]), found
     # Laws are about our own code alone, whatever version of anything is there.
-    run_suite(session, "-m", "not real", "--ignore=tests/property")
+    run_suite(session, "-m", SCRIPTED, "--ignore=tests/property")
 
 
 @nox.session(python=PYTHONS[-1], default=False)
@@ -273,7 +285,7 @@ def debian_testing(session: nox.Session) -> None:
     run(*("/venv/bin/pip", "install", "-q", str(wheel), "--group", "test"), env=settings)
     run("/venv/bin/python", "-P", "-c", f"{WHERE}; assert '/venv/' in {PACKAGE}.__file__")
     run("/venv/bin/python", "-c", VERSIONS)
-    run("/venv/bin/pytest", "-m", "not extended", *session.posargs, env=CLOSED)
+    run("/venv/bin/pytest", "-m", ORDINARY, *session.posargs, env=CLOSED)
 
 
 def debian_mirror() -> list[str]:
@@ -321,7 +333,7 @@ def coverage(session: nox.Session) -> None:
     # Beside the environment, so that neither an old run's data nor this one's is in the way.
     env = {**CLOSED, "COVERAGE_FILE": str(scratch(session) / "coverage")}
     session.run("coverage", "erase", env=env)
-    session.run("coverage", "run", "-m", "pytest", "-m", "not real", *session.posargs, env=env)
+    session.run("coverage", "run", "-m", "pytest", "-m", SCRIPTED, *session.posargs, env=env)
     session.run("coverage", "combine", "--quiet", env=env)
     session.run("coverage", "report", "--fail-under=100", env=env)
 

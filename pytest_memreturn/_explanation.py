@@ -59,6 +59,20 @@ class AllocatorGrowth:
 
 
 @dataclass(frozen=True, slots=True)
+class MappingChange:
+    """All mappings of one kind, before a window and at its gate, as far as the footprint counts.
+
+    Ranges are stretches of addresses that hold any of it; ``None`` where no addresses are known.
+    """
+
+    kind: str
+    before_bytes: int
+    after_bytes: int
+    before_ranges: int | None
+    after_ranges: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """A stretch of a heap of malloc's, from `address` on.
 
@@ -161,7 +175,8 @@ class Explanation:
 
     `parts` splits accounts further, and sums to them. `released`: by allocator, how far the
     footprint fell when it was asked for its free memory. `unwritten_huge_page_bytes`: resident
-    only because of transparent huge pages; ``None`` where nobody could look.
+    only because of transparent huge pages; ``None`` where nobody could look. `layout`: every kind
+    of mapping that holds anything; empty where there is no layout.
 
     From re-runs in fresh interpreters, where they were asked for: `one_time`, whether a second
     call keeps nothing more (``None``: not known); `lines`, largest growth first; `remedies`, best
@@ -177,6 +192,7 @@ class Explanation:
     held_by_pytest: tuple[Holding, ...] = ()
     unwritten_huge_page_bytes: int | None = None
     allocators: tuple[AllocatorGrowth, ...] = ()
+    layout: tuple[MappingChange, ...] = ()
     heap: HeapPicture | None = None
     pins: tuple[Pin, ...] = ()
     one_time: bool | None = None
@@ -218,6 +234,7 @@ _LISTED: Mapping[str, type[Any]] = {
     "segments": Segment,
     "held_by_pytest": Holding,
     "allocators": AllocatorGrowth,
+    "layout": MappingChange,
     "pins": Pin,
     "lines": Line,
     "remedies": Remedy,

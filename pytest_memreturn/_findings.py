@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_memreturn._accounts import FREE, LIVE
 from pytest_memreturn._books import NOTHING, take_stock, with_excluded
-from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Survivors
+from pytest_memreturn._explanation import AllocatorGrowth, Explanation, MappingChange, Survivors
 from pytest_memreturn._free_parts import split_free
 from pytest_memreturn._instruments import HeapSurvey
 from pytest_memreturn._verdict import find_causes, python_share
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._books import Span, Stock
     from pytest_memreturn._explanation import Holding, Pin
     from pytest_memreturn._instruments import FullReading, Instruments
-    from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
+    from pytest_memreturn._snapshot import AllocatorStatistics, MappingKind, Snapshot
     from pytest_memreturn._verdict import Causes
 
 # The heaps are looked into where allocators have at least one part in so many of what was retained.
@@ -135,12 +135,29 @@ def explain(
             held_by_pytest=held_by_pytest,
             unwritten_huge_page_bytes=unwritten,
             allocators=_allocator_growth(before.allocators, at_gate.allocators),
+            layout=layout_changes(stock.before, stock.at_gate),
             heap=survey.picture,
             pins=pins,
             incomplete=() if survivors.is_whole else (_PARTIAL,),
         ),
         trimmed.footprint_bytes() if trim_is_known else None,
     )
+
+
+def layout_changes(before: Snapshot, after: Snapshot) -> tuple[MappingChange, ...]:
+    """How each kind of mapping changed, what grew most first; a kind that held nothing is none."""
+    found = []
+    # The order of a layout is that of addresses: no more than an accident.
+    for kind in sorted(before.kinds.keys() | after.kinds.keys()):
+        sizes = before.counted_bytes(kind), after.counted_bytes(kind)
+        if any(sizes):
+            ranges = _number_of_ranges(before, kind), _number_of_ranges(after, kind)
+            found.append(MappingChange(kind, *sizes, *ranges))
+    return tuple(sorted(found, key=lambda one: one.before_bytes - one.after_bytes))
+
+
+def _number_of_ranges(snapshot: Snapshot, kind: MappingKind) -> int | None:
+    return sum(one.kind == kind for one in snapshot.ranges) if snapshot.ranges else None
 
 
 def _survey(instruments: Instruments, stock: Stock, now: Snapshot) -> HeapSurvey:

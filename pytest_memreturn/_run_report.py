@@ -82,14 +82,17 @@ class RunReport:
             self.ending.heard_of(nodeid, worker)
         # The same test may run in several workers at once.
         test, records = (nodeid, worker), _xdist.detach(report)
+        # What pytest-rerunfailures makes of the outcome of an attempt that it will repeat.
+        fails = str(report.outcome) == "rerun"
+        if report.when == "setup" and not fails:
+            self._attempts.begin(test)
         self._attempts.add(test, records)
         # Not each report of a body is its last: subtests have some of their own.
         is_over = report.when == "teardown" or (report.when == "setup" and not report.passed)
         if is_over or any(one.window != "block" for one in records):
             self.ending.verdict_came(nodeid, worker)
-        # What pytest-rerunfailures makes of the outcome of an attempt that it will repeat.
-        if str(report.outcome) == "rerun":
-            self._attempts.begin_another(test)
+        if fails:
+            self._attempts.fail(test)
         elif report.when == "teardown":
             self._keep(self._attempts.end(test))
 

@@ -18,6 +18,7 @@ class _Test:
 
     records: list[Record] = field(default_factory=list)
     earlier: dict[str | None, tuple[Attempt, ...]] = field(default_factory=dict)
+    failed: list[Record] = field(default_factory=list)
     another_comes: bool = False
 
 
@@ -39,13 +40,15 @@ class Attempts:
         held.another_comes = True
         for one in held.records:
             attempt = Attempt(one.verdict, one.retained_bytes, one.cause, one.reason)
+            held.failed.append(replace(one, earlier_attempts=held.earlier.get(one.label, ())))
             held.earlier[one.label] = (*held.earlier.get(one.label, ()), attempt)
         held.records = []
 
     def begin(self, test: Hashable) -> None:
         """An attempt begins, the first or another."""
         if test in self._tests:
-            self._tests[test].another_comes = False
+            held = self._tests[test]
+            held.another_comes, held.failed = False, []
 
     def end(self, test: Hashable) -> Iterator[Record]:
         """The records that count, now that the attempt has ended; none where another comes."""
@@ -58,6 +61,12 @@ class Attempts:
             yield replace(one, earlier_attempts=earlier) if earlier else one
 
     def end_all(self) -> Iterator[Record]:
-        """The records of tests that will not come to their end any more."""
+        """The records of tests that will not come to their end any more.
+
+        Where another attempt was to come, that before it is the last.
+        """
         for test in list(self._tests):
             yield from self.end(test)
+        for held in self._tests.values():
+            yield from held.failed
+        self._tests.clear()

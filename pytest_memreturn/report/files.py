@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def parse_target(text: str) -> ReportTarget:
         return ReportTarget(TABLE, None)
     prefix, separator, rest = text.partition(":")
     if prefix in FORMATS and rest:
-        return ReportTarget(prefix, Path(rest))
+        return _target(text, prefix, Path(rest))
     # Neither a node id (test_x.py::test_y) nor a drive of Windows (C:) is meant as a format.
     if separator and len(prefix) > 1 and prefix.isalpha() and not rest.startswith(":"):
         msg = f"{text!r} is no report file: the formats are {', '.join(FORMATS)}, as in json:PATH"
@@ -48,7 +49,7 @@ def parse_target(text: str) -> ReportTarget:
             f"For a file of another name, name its format: '--memreturn-report=json:{text}'"
         )
         raise ValueError(msg)
-    target = ReportTarget(_BY_SUFFIX[path.suffix], path)
+    target = _target(text, _BY_SUFFIX[path.suffix], path)
     if target.format == "md" and _is_somebody_elses(path):
         msg = (
             f"{text!r} is there, and no report of an earlier run. To replace it: "
@@ -57,6 +58,15 @@ def parse_target(text: str) -> ReportTarget:
         )
         raise ValueError(msg)
     return target
+
+
+def _target(text: str, name: str, path: Path) -> ReportTarget:
+    needed = FORMATS[name].needs
+    # Found and not imported: what a judged test is the first to import is for that test to pay.
+    if needed is not None and find_spec(needed) is None:
+        msg = f"{text!r} needs {needed}: pip install pytest-memreturn[{name}]"
+        raise ValueError(msg)
+    return ReportTarget(name, path)
 
 
 def _is_somebody_elses(path: Path) -> bool:

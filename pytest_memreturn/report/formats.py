@@ -15,14 +15,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write a run to a file: piece by piece, as text."""
+    """One way to write a run to a file: piece by piece, as text.
+
+    `needs`: a module that is only there with an extra of this package, which has the format's name.
+    """
 
     suffix: str
     render: Callable[[Run], Iterator[str]]
+    needs: str | None = None
+
+
+def _html_report(run: Run) -> Iterator[str]:
+    # Late: it takes modules that no other format needs.
+    from pytest_memreturn.report.html_report import html_report
+
+    return html_report(run)
 
 
 # By the name that stands before the colon in FORMAT:PATH.
 FORMATS: Mapping[str, Format] = {
     "json": Format(".json", json_report),
     "md": Format(".md", markdown_report),
+    "html": Format(".html", _html_report, needs="jinja2"),
 }

@@ -72,7 +72,8 @@ def _few(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return kept
 
 
-def _in_words(record: Record, slug: str, size: int) -> str:
+def cause_of(record: Record, slug: str, size: int) -> str:
+    """What a cause of this record means, as a phrase that follows its size."""
     unnamed = (record.ledger or {}).get(UNEXPLAINED, 0)
     if slug == UNEXPLAINED and size > 2 * unnamed:
         return "alive in malloc; nobody could tell whether Python objects or native code hold it"
@@ -80,13 +81,13 @@ def _in_words(record: Record, slug: str, size: int) -> str:
 
 
 def _entries(record: Record, columns: int, verbosity: int) -> Iterator[tuple[str, str]]:
-    yield "footprint", _footprint(record)
+    yield "footprint", footprint_in_words(record)
     if matters(record, record.hidden_bytes):
         hidden = format_size(record.hidden_bytes)
         yield "hidden", f"{hidden} of it fills memory that was free, and resident, before"
     for slug, size in (record.causes or {}).items():
         label = "cause" if slug == record.cause else "and"
-        yield label, f"{slug}: {format_size(size)} is {_in_words(record, slug, size)}"
+        yield label, f"{slug}: {format_size(size)} is {cause_of(record, slug, size)}"
     yield "where", _accounts(record, verbosity)
     found = record.explanation or Explanation()
     places = f"{NO_BREAK}· ".join(_malloc_places(record, found, verbosity))
@@ -163,7 +164,8 @@ def _outside(found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
         yield "more", f"{', '.join(more)} (-vv names them)"
 
 
-def _footprint(record: Record) -> str:
+def footprint_in_words(record: Record) -> str:
+    """The footprint over time, in MiB: the baseline, the peak, every rung that was climbed."""
     readings = record.readings or {}
     baseline = readings.get("baseline") or 0
     at_least = "≥ " if record.peak_quality == "at-least" else ""

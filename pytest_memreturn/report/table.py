@@ -33,12 +33,9 @@ class Row(NamedTuple):
 
 def render_table(records: Iterable[Record], width: int) -> Iterator[Row]:
     """One row for each record, most retained first, then what was not judged; sizes in MiB."""
-    found = list(records)
-    judged = [one for one in found if one.verdict != "unjudged"]
-    rest = [one for one in found if one.verdict == "unjudged"]
-    judged.sort(key=lambda one: -(one.retained_bytes or 0))
-    verdicts = [None, *(one.verdict for one in (*judged, *rest))]
-    rows = aligned([_HEADINGS, *(_cells(one) for one in (*judged, *rest))], width)
+    found = sorted_records(records)
+    verdicts = [None, *(one.verdict for one in found)]
+    rows = aligned([_HEADINGS, *map(_cells, found)], width)
     yield from map(Row, rows, verdicts)
 
 
@@ -55,6 +52,11 @@ def aligned(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
             for index, (cell, columns) in enumerate(zip(row, widths, strict=False))
         ]
         yield _GAP.join([*cells, _shortened(row[-1], name_width)]).rstrip()
+
+
+def sorted_records(records: Iterable[Record]) -> list[Record]:
+    """Most retained first, then what was not judged."""
+    return sorted(records, key=lambda one: (one.verdict == "unjudged", -(one.retained_bytes or 0)))
 
 
 def summary_line(tally: Tally) -> str:

@@ -17,6 +17,7 @@ from pytest_memreturn._explanation import (
     HeapPicture,
     Holding,
     Line,
+    MappingChange,
     Pin,
     PooledArenas,
     Region,
@@ -28,7 +29,7 @@ from pytest_memreturn._explanation import (
 from pytest_memreturn._outside import ChildProcess, Segment, SegmentKind
 from pytest_memreturn._record import RUNGS, Attempt, Exclusion, Record, Window
 from pytest_memreturn._sizes import MIB
-from pytest_memreturn._snapshot import PeakQuality
+from pytest_memreturn._snapshot import MappingKind, PeakQuality
 from pytest_memreturn._verdict import Outcome
 from pytest_memreturn.report.json_report import json_report
 from pytest_memreturn.report.message import render_message
@@ -116,6 +117,16 @@ def explanations(names: st.SearchStrategy[str]) -> st.SearchStrategy[Explanation
                 GROWTHS,
                 maybe(GROWTHS),
                 maybe(st.integers(-9, 9)),
+            )
+        ),
+        layout=few(
+            st.builds(
+                MappingChange,
+                st.sampled_from(get_args(MappingKind)),
+                BYTES,
+                BYTES,
+                maybe(COUNTS),
+                maybe(COUNTS),
             )
         ),
         heap=maybe(heaps()),

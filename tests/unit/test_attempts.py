@@ -79,3 +79,18 @@ def test_tests_are_told_apart() -> None:
     first, second = attempts.end_all()
     assert first.earlier_attempts == (Attempt("retained", 9, "mapped", None),)
     assert second == BACK
+
+
+def test_where_no_other_attempt_came_the_one_before_is_the_last() -> None:
+    """A run may end between two attempts; nobody's verdict is lost."""
+    attempts = Attempts()
+    attempts.add("t", [KEPT])
+    attempts.fail("t")
+    attempts.begin("t")
+    attempts.add("t", [FAILED])
+    attempts.fail("t")
+    assert list(attempts.end("t")) == []
+    (last,) = attempts.end_all()
+    assert last.verdict == FAILED.verdict
+    assert last.earlier_attempts == (Attempt("retained", 9, "mapped", None),)
+    assert list(attempts.end_all()) == []

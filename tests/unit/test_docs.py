@@ -52,6 +52,7 @@ SECTIONS = {
     "`segments[]`": "segment",
     "`held_by_pytest[]`": "holding",
     "`allocators[]`": "allocator",
+    "`layout[]`": "mapping_change",
     "`heap`": "heap",
     "`heap.regions[]`": "region",
     "`heap.live_sizes[]`": "size_class",

@@ -29,6 +29,8 @@ from pytest_memreturn.report.markdown_report import OPENING
         ("out.json", ReportTarget("json", Path("out.json"))),
         ("a/b.c/out.json", ReportTarget("json", Path("a/b.c/out.json"))),
         ("json:out.txt", ReportTarget("json", Path("out.txt"))),
+        ("out.html", ReportTarget("html", Path("out.html"))),
+        ("html:out.txt", ReportTarget("html", Path("out.txt"))),
         ("json:out", ReportTarget("json", Path("out"))),
         ("json:out.json", ReportTarget("json", Path("out.json"))),
         ("json:table", ReportTarget("json", Path("table"))),

@@ -9,8 +9,15 @@ import pytest
 
 from pytest_memreturn._books import Span
 from pytest_memreturn._errors import ReadingUnavailableError
-from pytest_memreturn._explanation import AllocatorGrowth, HeapPicture, Pin, Survivors, SurvivorType
-from pytest_memreturn._findings import Evidence, Findings, explain
+from pytest_memreturn._explanation import (
+    AllocatorGrowth,
+    HeapPicture,
+    MappingChange,
+    Pin,
+    Survivors,
+    SurvivorType,
+)
+from pytest_memreturn._findings import Evidence, Findings, explain, layout_changes
 from pytest_memreturn._instruments import Examiner, FullReading, HeapSurvey, Instruments
 from pytest_memreturn._outside import NOTHING_OUTSIDE, ChildProcess, Outside, Segment
 from pytest_memreturn._release import Releaser
@@ -472,3 +479,42 @@ def test_heaps_are_looked_into_where_they_have_a_part_in_it(
     before = reading(1000, pool(1000, 1400 if after.footprint_bytes() == 1000 else 1000))
     Case(before, after, after_trim=({}, after), looks=looks).findings()
     assert bool([one for one in looks.questions if isinstance(one, int)]) == is_asked
+
+
+def test_how_the_layout_changed_is_told_by_kind() -> None:
+    """What grew most first; ranges are counted where there are any, and empty kinds left out."""
+    before = Snapshot(
+        30,
+        30,
+        kinds={
+            "stack": KindUsage(9, 5),
+            "heap": KindUsage(20, 20),
+            "file": KindUsage(50, 0),
+            "arena": KindUsage(5, 5),
+        },
+        ranges=(MappedRange(0, 20, "heap", 20), MappedRange(40, 49, "stack", 5)),
+    )
+    after = Snapshot(
+        100,
+        100,
+        kinds={
+            "heap": KindUsage(60, 60),
+            "stack": KindUsage(9, 4),
+            "anonymous": KindUsage(70, 36),
+            "file": KindUsage(50, 0),
+        },
+        ranges=(MappedRange(0, 10, "heap", 10), MappedRange(20, 70, "heap", 50)),
+    )
+    assert layout_changes(before, after) == (
+        MappingChange("heap", 20, 60, 1, 2),
+        MappingChange("anonymous", 0, 36, 0, 0),
+        MappingChange("stack", 5, 4, 1, 0),
+        MappingChange("arena", 5, 0, 0, 0),
+    )
+    assert layout_changes(Snapshot(1, 1), Snapshot(1, 1)) == ()
+
+
+def test_the_layout_of_a_window_is_told_where_no_addresses_are() -> None:
+    """The numbers of ranges are not known then."""
+    found = Case(reading(1000), reading(3000)).findings()
+    assert found.explanation.layout == (MappingChange("anonymous", 1000, 3000, None, None),)

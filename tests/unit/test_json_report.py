@@ -17,6 +17,7 @@ from pytest_memreturn._explanation import (
     HeapPicture,
     Holding,
     Line,
+    MappingChange,
     Pin,
     PooledArenas,
     Region,
@@ -70,6 +71,7 @@ RETAINED = Record(
         held_by_pytest=(Holding("log records", 5, 6),),
         unwritten_huge_page_bytes=2,
         allocators=(AllocatorGrowth("malloc", -1, 2, 3), AllocatorGrowth("arrow", 1, None, None)),
+        layout=(MappingChange("heap", 1, 9, 1, 2), MappingChange("stack", 2, 1, None, None)),
         heap=HeapPicture(
             proven=True,
             partial=True,
@@ -208,6 +210,7 @@ def test_the_schema_refuses_what_cannot_be(change: dict[str, Any]) -> None:
         ("segment", asdict(Segment("shm", "x", 1, 1, "x"))),
         ("holding", asdict(Holding("x", 1, 1))),
         ("allocator", asdict(AllocatorGrowth("x", 1, 1, 1))),
+        ("mapping_change", asdict(MappingChange("x", 1, 1, 1, 1))),
     ],
 )
 def test_the_schema_knows_every_key(name: str, written: dict[str, Any]) -> None:

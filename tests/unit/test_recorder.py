@@ -15,6 +15,7 @@ from pytest_memreturn._explanation import (
     AllocatorGrowth,
     Explanation,
     Holding,
+    MappingChange,
     Survivors,
     SurvivorType,
 )
@@ -752,6 +753,12 @@ def test_the_causes_come_from_both_readings_and_the_census() -> None:
     assert found.explanation.survivors == (SurvivorType("list", 3, 1500),)
 
 
+LAYOUT = (
+    MappingChange("heap", 1000, 7000, None, None),
+    MappingChange("arena", 0, 2000, None, None),
+)
+
+
 def test_a_measurement_is_reported_as_plain_data() -> None:
     """The record of a window that retained holds all that was found."""
     found = measured(Bench(RETAINING)).to_record(
@@ -799,6 +806,7 @@ def test_a_measurement_is_reported_as_plain_data() -> None:
             held_by_pytest=(Holding("log records", 2, 300),),
             unwritten_huge_page_bytes=5,
             allocators=(AllocatorGrowth("malloc", 2000, None, 0),),
+            layout=LAYOUT,
         ),
     )
 
@@ -829,7 +837,7 @@ def test_by_default_nobody_looks_for_survivors() -> None:
     recorder = Recorder(Instruments(played, releaser=released), settings())
     recorder.open()
     found = recorder.close()
-    assert found.explanation == Explanation(released={"malloc": 3500})
+    assert found.explanation == Explanation(released={"malloc": 3500}, layout=LAYOUT)
     assert found.causes is not None
     assert found.causes.bytes_by_cause == {"unexplained": 8000}
 
