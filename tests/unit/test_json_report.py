@@ -68,6 +68,7 @@ RETAINED = Record(
             Segment("memfd", "memfd:pool", 9, 9, "app"),
         ),
         held_by_pytest=(Holding("log records", 5, 6),),
+        tracers=("coverage",),
         unwritten_huge_page_bytes=2,
         allocators=(AllocatorGrowth("malloc", -1, 2, 3), AllocatorGrowth("arrow", 1, None, None)),
         heap=HeapPicture(
