@@ -176,7 +176,8 @@ class Explanation:
     `parts` splits accounts further, and sums to them. `released`: by allocator, how far the
     footprint fell when it was asked for its free memory. `unwritten_huge_page_bytes`: resident
     only because of transparent huge pages; ``None`` where nobody could look. `layout`: every kind
-    of mapping that holds anything; empty where there is no layout.
+    of mapping that holds anything; empty where there is no layout. `tracers` followed the lines
+    that ran, and keep what they noted of them.
 
     From re-runs in fresh interpreters, where they were asked for: `one_time`, whether a second
     call keeps nothing more (``None``: not known); `lines`, largest growth first; `remedies`, best
@@ -190,6 +191,7 @@ class Explanation:
     children: tuple[ChildProcess, ...] = ()
     segments: tuple[Segment, ...] = ()
     held_by_pytest: tuple[Holding, ...] = ()
+    tracers: tuple[str, ...] = ()
     unwritten_huge_page_bytes: int | None = None
     allocators: tuple[AllocatorGrowth, ...] = ()
     layout: tuple[MappingChange, ...] = ()
@@ -214,7 +216,8 @@ class Explanation:
         if found.get("heap") is not None:
             found["heap"] = _heap_from_dict(found["heap"])
         found["timeline"] = tuple((at, size) for at, size in found.get("timeline", ()))
-        found["incomplete"] = tuple(found.get("incomplete", ()))
+        for key in ("tracers", "incomplete"):
+            found[key] = tuple(found.get(key, ()))
         return cls(**found)
 
 

@@ -91,6 +91,9 @@ def explain(
         parts |= split_free(stock.ledger, after_trim, tops)
     instruments.progress("looks for what survived")
     held_by_pytest: tuple[Holding, ...] = ()
+    tracers: tuple[str, ...] = ()
+    with contextlib.suppress(Exception):
+        tracers = instruments.examiner.tracers()
     with contextlib.suppress(Exception):
         held_by_pytest = instruments.examiner.held_by_pytest()
     survivors, in_malloc_bytes = Survivors(), None
@@ -133,6 +136,7 @@ def explain(
             children=at_gate.outside.children,
             segments=at_gate.outside.segments,
             held_by_pytest=held_by_pytest,
+            tracers=tracers,
             unwritten_huge_page_bytes=unwritten,
             allocators=_allocator_growth(before.allocators, at_gate.allocators),
             layout=layout_changes(stock.before, stock.at_gate),

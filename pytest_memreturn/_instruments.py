@@ -79,6 +79,10 @@ class Examiner:
         del survey, causes
         return ()
 
+    def tracers(self) -> tuple[str, ...]:
+        """What follows the lines that run, and keeps what it notes of them."""
+        return ()
+
     def held_by_pytest(self) -> tuple[Holding, ...]:
         """What the test runner itself keeps for its reports."""
         return ()

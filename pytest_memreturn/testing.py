@@ -58,8 +58,8 @@ class Script:
     A rung that is left out reads as the one before it. `peak_rss_bytes` is the highest RSS in
     the window, by default the highest RSS of the readings. `error_bytes` is how far the cheap
     counters claim to be off. `unreadable` is a rung at which every reading fails.
-    `survivors`, `held_by_pytest`, `unwritten_huge_page_bytes` and `filled_up_bytes` are what a look
-    into the process finds.
+    `survivors`, `held_by_pytest`, `tracers`, `unwritten_huge_page_bytes` and `filled_up_bytes` are
+    what a look into the process finds.
     """
 
     baseline: Snapshot | int
@@ -72,6 +72,7 @@ class Script:
     unreadable: Rung | None = None
     survivors: Survivors = field(default_factory=Survivors)
     held_by_pytest: tuple[Holding, ...] = ()
+    tracers: tuple[str, ...] = ()
     unwritten_huge_page_bytes: int | None = None
     filled_up_bytes: int = 0
 
@@ -130,6 +131,9 @@ class _ScriptedExaminer(Examiner):
 
     def held_by_pytest(self) -> tuple[Holding, ...]:
         return self._ended().held_by_pytest
+
+    def tracers(self) -> tuple[str, ...]:
+        return self._ended().tracers
 
     def unwritten_huge_page_bytes(self, before: Snapshot, after: Snapshot) -> int | None:
         del before, after

@@ -10,6 +10,7 @@ from pytest_memreturn.explain import heap_survey, survivors
 from pytest_memreturn.explain.huge_pages import filled_up_bytes, unwritten_huge_page_bytes
 from pytest_memreturn.explain.test_runner import held_by_pytest
 from pytest_memreturn.explain.time_limit import time_limit
+from pytest_memreturn.explain.tracers import tracers
 
 if TYPE_CHECKING:
     from pytest_memreturn._explanation import Holding, Pin, Survivors
@@ -57,6 +58,10 @@ class ProcessExaminer(Examiner):
     def held_by_pytest(self) -> tuple[Holding, ...]:
         """What the test runner itself keeps for its reports."""
         return held_by_pytest()
+
+    def tracers(self) -> tuple[str, ...]:
+        """What follows the lines that run, and keeps what it notes of them."""
+        return tracers()
 
     def unwritten_huge_page_bytes(self, before: Snapshot, after: Snapshot) -> int | None:
         """Memory that is resident only because of transparent huge pages."""

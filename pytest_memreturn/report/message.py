@@ -88,8 +88,11 @@ def _entries(record: Record, columns: int, verbosity: int) -> Iterator[tuple[str
     for slug, size in (record.causes or {}).items():
         label = "cause" if slug == record.cause else "and"
         yield label, f"{slug}: {format_size(size)} is {cause_of(record, slug, size)}"
-    yield "where", _accounts(record, verbosity)
     found = record.explanation or Explanation()
+    if found.tracers:
+        who = ", ".join(found.tracers)
+        yield "tracer", f"{who} was on: what it notes of lines that run for the first time counts"
+    yield "where", _accounts(record, verbosity)
     places = f"{NO_BREAK}· ".join(_malloc_places(record, found, verbosity))
     if places:
         yield "malloc", places

@@ -352,4 +352,3 @@ def test_django(
         "test_returns": "returned",
         "test_no_database": "unjudged",
     }
-    assert "excluded" in found["test_keeps_30"]

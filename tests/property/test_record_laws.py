@@ -109,6 +109,7 @@ def explanations(names: st.SearchStrategy[str]) -> st.SearchStrategy[Explanation
                 BYTES,
             )
         ),
+        tracers=few(st.sampled_from(["coverage", "pydevd"])),
         unwritten_huge_page_bytes=maybe(BYTES),
         allocators=few(
             st.builds(

@@ -24,6 +24,7 @@ def test_the_plain_examiner_finds_nothing() -> None:
     assert plain.newborn(ALLOCATORS) == Survivors()
     assert plain.python_in_malloc_bytes(ALLOCATORS) is None
     assert plain.held_by_pytest() == ()
+    assert plain.tracers() == ()
     assert plain.unwritten_huge_page_bytes(BEFORE, AFTER) is None
     assert plain.filled_up_bytes(BEFORE, AFTER) == 0
     assert plain.survey_heaps(AFTER) == HeapSurvey()
@@ -42,9 +43,11 @@ def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(survivors, "find_newborn", lambda pooled: (found, pooled))
     monkeypatch.setattr(survivors, "python_in_malloc_bytes", lambda pooled, _: (6, pooled))
     monkeypatch.setattr(examiner, "held_by_pytest", lambda: held)
+    monkeypatch.setattr(examiner, "tracers", lambda: ("coverage",))
     monkeypatch.setattr(examiner, "unwritten_huge_page_bytes", lambda *given: (7, given))
     monkeypatch.setattr(examiner, "filled_up_bytes", lambda *given: (8, given))
     asked = ProcessExaminer()
+    assert asked.tracers() == ("coverage",)
     pooled = (ALLOCATORS, "pooled")
     answers: list[object] = [
         asked.survivors(BEFORE, AFTER),

@@ -69,6 +69,7 @@ RETAINED = Record(
             Segment("memfd", "memfd:pool", 9, 9, "app"),
         ),
         held_by_pytest=(Holding("log records", 5, 6),),
+        tracers=("coverage",),
         unwritten_huge_page_bytes=2,
         allocators=(AllocatorGrowth("malloc", -1, 2, 3), AllocatorGrowth("arrow", 1, None, None)),
         layout=(MappingChange("heap", 1, 9, 1, 2), MappingChange("stack", 2, 1, None, None)),

@@ -387,6 +387,21 @@ def test_what_huge_pages_keep_is_said(unwritten: int | None, said: list[str]) ->
     assert entry(explained(unwritten_huge_page_bytes=unwritten), "huge pages") == said
 
 
+@pytest.mark.parametrize(
+    ("tracers", "said"),
+    [
+        ((), []),
+        (
+            ("coverage",),
+            ["coverage was on: what it notes of lines that run for the first time counts"],
+        ),
+    ],
+)
+def test_a_tracer_is_said(tracers: tuple[str, ...], said: list[str]) -> None:
+    """Its own memory is not told apart from the test's, and nobody shall look for it in vain."""
+    assert entry(explained(tracers=tracers), "tracer") == said
+
+
 def test_what_is_excluded_is_said() -> None:
     """One line for each fixture that keeps much; it is not part of what was kept."""
     excluded = (
@@ -446,6 +461,7 @@ EVERYTHING = replace(
         children=CHILDREN,
         segments=SEGMENTS,
         held_by_pytest=(Holding("log records that pytest captured", 9000, 30 * MIB),),
+        tracers=("coverage",),
         unwritten_huge_page_bytes=40 * MIB,
         allocators=(AllocatorGrowth("malloc", 3 * MIB, -MIB, 2),),
     ),
@@ -477,7 +493,7 @@ def test_every_label_stands_clear_of_its_text() -> None:
     lines = render_message(EVERYTHING, width=10_000, verbosity=2)
     assert {line[2:13].strip() for line in lines[1:]} == {
         *("footprint", "hidden", "cause", "and", "where", "malloc", "child", "segment"),
-        *("survivors", "pytest", "huge pages", "excluded", "try"),
+        *("survivors", "pytest", "tracer", "huge pages", "excluded", "try"),
         *("uncounted", "statistics", "drift", "exact"),
     }
     assert all(line.startswith("  ") and line[12] == " " != line[13] for line in lines[1:])

@@ -72,6 +72,7 @@ FULL = Record(
         children=(ChildProcess(7, "python", "python -m server", 5),),
         segments=(Segment("shm", "psm_1", 8, 6, "root"),),
         held_by_pytest=(Holding("log records", 2, 300),),
+        tracers=("coverage",),
         unwritten_huge_page_bytes=11,
         allocators=(AllocatorGrowth("malloc", 4, None, 1), AllocatorGrowth("pool", 4, 5, None)),
         heap=HeapPicture(
@@ -156,6 +157,7 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
             },
         ),
         "held_by_pytest": ({"what": "log records", "count": 2, "bytes": 300},),
+        "tracers": ("coverage",),
         "unwritten_huge_page_bytes": 11,
         "allocators": (
             {"name": "malloc", "live_bytes": 4, "held_bytes": None, "arenas": 1},

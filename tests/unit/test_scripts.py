@@ -137,16 +137,23 @@ def test_an_examination_finds_what_the_script_says() -> None:
     survivors = Survivors((SurvivorType("list", 1, 5),), in_malloc_bytes=5)
     probe = ScriptedProbe(
         [
-            Script(1, survivors=survivors, held_by_pytest=holdings, unwritten_huge_page_bytes=3),
+            Script(
+                1,
+                survivors=survivors,
+                held_by_pytest=holdings,
+                tracers=("coverage",),
+                unwritten_huge_page_bytes=3,
+            ),
             Script(1),
         ]
     )
     examiner, none = probe.instruments().examiner, Snapshot(0, 0)
-    for expected in ((survivors, holdings, 3), (Survivors(), (), None)):
+    for expected in ((survivors, holdings, ("coverage",), 3), (Survivors(), (), (), None)):
         probe.close_peak(probe.open_peak())
         assert (
             examiner.survivors(none, none),
             examiner.held_by_pytest(),
+            examiner.tracers(),
             examiner.unwritten_huge_page_bytes(none, none),
         ) == expected
     assert examiner.newborn(()) == Survivors()
