@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_memreturn._instruments import Instruments
+    from pytest_memreturn._ratchet_run import RatchetRun
     from pytest_memreturn._record import Record
     from pytest_memreturn._verdict import Outcome
 
@@ -46,12 +47,22 @@ class RunReport:
         self._tally = Tally()
         self._unjudged: list[str] = []
         self._unwritten: list[str] = []
+        self._ratchet: RatchetRun | None = None
+
+    def hold_to(self, ratchet: RatchetRun) -> None:
+        """Show what becomes of what was recorded."""
+        if not self._is_worker:
+            self._ratchet = ratchet
 
     def collect(self, report: pytest.TestReport) -> None:
         """Take the records off a report."""
         if self._is_worker:
             return
-        for record in _xdist.detach(report):
+        records = _xdist.detach(report)
+        if self._ratchet is not None:
+            ran_to_end = report.when == "call" and report.passed
+            self._ratchet.collect(records, ran_to_end=ran_to_end)
+        for record in records:
             self._tally.add(record)
             if (line := unjudged_line(record)) is not None:
                 self._unjudged.append(line)
@@ -61,7 +72,7 @@ class RunReport:
     def write_files(self) -> bool:
         """Write every report file that was asked for; whether all of them could be."""
         targets = [one for one in self._targets if one.path is not None]
-        run = Run(self._records(), self._tally, self._environment()) if targets else None
+        run = Run(self._records(), self._tally, self.environment()) if targets else None
         for target in targets:
             assert target.path is not None
             assert run is not None
@@ -70,19 +81,25 @@ class RunReport:
             except OSError as error:
                 problem = f"cannot write {target.path}: {error.strerror or error}"
                 self._unwritten.append(on_one_line(problem))
+        if self._ratchet is not None:
+            self._unwritten += self._ratchet.write()
         return not self._unwritten
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The table where it was asked for, and every reading that could not be had."""
         wants_table = any(target.format == TABLE for target in self._targets)
-        if not (wants_table or self._unjudged or self._unwritten):
+        columns = shutil.get_terminal_size().columns
+        ratchet = list(self._ratchet_lines(terminal, columns))
+        if not (wants_table or self._unjudged or self._unwritten or ratchet):
             return
         terminal.section(f"{TITLE} (MiB)" if wants_table else TITLE)
         if wants_table and (self._tally.judged or self._tally.unjudged):
-            for row in render_table(self._records(), shutil.get_terminal_size().columns):
+            for row in render_table(self._records(), columns):
                 terminal.line(row.text, **_MARKUP.get(row.verdict, {}))
         for line in self._unjudged:
             terminal.line(line, yellow=True)
+        for line in ratchet:
+            terminal.line(line)
         for line in self._unwritten:
             terminal.line(line, red=True)
         terminal.line(summary_line(self._tally))
@@ -92,10 +109,16 @@ class RunReport:
         if self._store is not None:
             self._store.close()
 
+    def _ratchet_lines(self, terminal: pytest.TerminalReporter, columns: int) -> Iterable[str]:
+        if self._ratchet is None:
+            return ()
+        return self._ratchet.lines(columns, all_of_them=terminal.verbosity > 0)
+
     def _records(self) -> Iterable[Record]:
         return self._store or ()
 
-    def _environment(self) -> dict[str, Any]:
+    def environment(self) -> dict[str, Any]:
+        """What decides how memory behaves in this process."""
         from pytest_memreturn.probes.environment import environment
 
         probe, allocators = None, []

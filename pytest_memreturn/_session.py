@@ -26,6 +26,7 @@ from pytest_memreturn._test_report import line_number, location, state_of
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._measure import Measure
+    from pytest_memreturn._ratchet_run import RatchetRun
     from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._settings import Settings
@@ -55,6 +56,7 @@ class Session:
         self._progress = Progress(config)
         self._open_windows: list[Recorder] = []
         self._problem: str | None = None
+        self._ratchet: RatchetRun | None = None
         self._invocation: Invocation | None = None
         if self._settings.explain.value:
             from pytest_memreturn.reruns.command import invocation_of
@@ -80,6 +82,10 @@ class Session:
                 self._problem = str(error)
             except Exception:  # noqa: BLE001, S110 - will be the reason of each test's record
                 pass
+
+    def hold_to(self, ratchet: RatchetRun) -> None:
+        """Judge by what was recorded, or record."""
+        self._ratchet, self._problem = ratchet, ratchet.problem
 
     def explain_nothing(self) -> None:
         """Judge only: somebody else has explained it, or will."""
@@ -111,6 +117,8 @@ class Session:
         from pytest_memreturn._measure import Attempt, raise_verdict
         from pytest_memreturn._release import forget_last_failure
 
+        if self._ratchet is not None:
+            settings = self._ratchet.applied(settings, item.nodeid)
         attempt = Attempt(
             settings,
             self.instruments,
@@ -172,8 +180,11 @@ class Session:
         from pytest_memreturn._measure import Attempt, Measure
 
         source = Source(f"memreturn() in {item.nodeid}", keywords, at_the_test=True)
+        settings = resolve([check(source), *self._sources])
+        if self._ratchet is not None and settings.mode.value != "off":
+            settings = self._ratchet.applied(settings, item.nodeid, label)
         attempt = Attempt(
-            resolve([check(source), *self._sources]),
+            settings,
             self.instruments,
             item.nodeid,
             location(item),

@@ -1,12 +1,13 @@
 """Records across the border between a worker of pytest-xdist and its controller.
 
-They ride on test reports, which pytest-xdist carries anyway; nothing here needs it installed.
+They ride on test reports, which pytest-xdist carries anyway, as it carries plain data to a worker
+that starts and from one that ends; nothing here needs it installed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn._record import Record
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
 _ATTRIBUTE = "memreturn_records"
+_PREFIX = "memreturn_"
 
 
 def attach(report: pytest.TestReport, records: Sequence[Record]) -> None:
@@ -39,6 +41,27 @@ def detach(report: pytest.TestReport) -> list[Record]:
 def attached(report: pytest.TestReport) -> list[Record]:
     """The records that `attach` put there, which stay."""
     return [Record.from_dict(one) for one in report.__dict__.get(_ATTRIBUTE, ())]
+
+
+def give(node: Any, name: str, value: object) -> None:  # noqa: ANN401 - one of pytest-xdist's
+    """Give a worker that is about to start plain data, for `given` to find there."""
+    node.workerinput[_PREFIX + name] = value
+
+
+def given(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - whatever was given
+    """In a worker, what its controller gave it under this name, or ``None``."""
+    return getattr(config, "workerinput", {}).get(_PREFIX + name)
+
+
+def answer(config: pytest.Config, name: str, value: object) -> None:
+    """In a worker, have its controller find plain data when it has ended."""
+    if is_worker(config):
+        config.workeroutput[_PREFIX + name] = value  # type: ignore[attr-defined]
+
+
+def answered(node: object, name: str) -> Any:  # noqa: ANN401 - whatever was answered
+    """What a worker that has ended answered; ``None`` from one that died."""
+    return getattr(node, "workeroutput", {}).get(_PREFIX + name)
 
 
 def is_worker(config: pytest.Config) -> bool:

@@ -15,6 +15,7 @@ from pytest_memreturn import _options, hookspecs
 
 if TYPE_CHECKING:
     from pytest_memreturn._fixture import MemreturnFixture
+    from pytest_memreturn._ratchet_run import RatchetRun
 
 _JUDGING: pytest.StashKey[_Judging] = pytest.StashKey()
 
@@ -77,6 +78,20 @@ class _Judging:
 
         self.session = Session(config)
         self._report = RunReport(config, self.session.instruments_in_use)
+        self._ratchet: RatchetRun | None = None
+        if _options.uses_ratchet(config):
+            from pytest_memreturn._ratchet_run import RatchetRun
+
+            ratchet = self._ratchet = RatchetRun(config, self._report.environment())
+            self.session.hold_to(ratchet)
+            self._report.hold_to(ratchet)
+            config.pluginmanager.register(ratchet.collected, "memreturn-collected")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """Tell a worker of pytest-xdist what was recorded."""
+        if self._ratchet is not None:
+            self._ratchet.give_to_worker(node)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -48,7 +48,7 @@ def render_table(records: Iterable[Record], width: int) -> Iterator[Row]:
             cell.rjust(columns) if index < _NUMBERS else cell.ljust(columns)
             for index, (cell, columns) in enumerate(zip(row, widths, strict=False))
         ]
-        text = _GAP.join([*cells, _shortened(row[-1], name_width)]).rstrip()
+        text = _GAP.join([*cells, shortened(row[-1], name_width)]).rstrip()
         yield Row(text, verdict)
 
 
@@ -85,7 +85,7 @@ def _name(record: Record) -> str:
     return on_one_line(name)
 
 
-def _shortened(name: str, width: int) -> str:
+def shortened(name: str, width: int) -> str:
     """The end of `name` that fits, from the beginning of a folder, file or test on if it can be."""
     if len(name) <= width:
         return name
