@@ -109,9 +109,14 @@ class RatchetRun:
         if not _xdist.is_worker(config):
             raise pytest.UsageError(self.problem)
 
+    @property
+    def compares(self) -> bool:
+        """Whether tests are held to what was recorded; otherwise they are only recorded."""
+        return self._compare is not None
+
     def applied(self, settings: Settings, nodeid: str, label: str | None = None) -> Settings:
         """The settings of a test or block, as the ratchet has it judged."""
-        if self._compare is not None:
+        if self.compares:
             return self._recorded.applied(settings, Key(nodeid, label), self._tolerance)
         mode: Sourced[Mode] = Sourced("record", self._source.origin)
         return dataclasses.replace(settings, mode=mode)
@@ -138,7 +143,7 @@ class RatchetRun:
         self._found = self._changes()
         if self._save is None or not self._judged_any:
             return []
-        environment = self._here if self._compare is None else self._recorded.environment
+        environment = self._recorded.environment if self.compares else self._here
         try:
             write_whole(self._save.path, ratchet_text(Ratchet(environment, self._found.entries)))
         except OSError as error:
@@ -157,7 +162,7 @@ class RatchetRun:
                 if one.nodeid in gone or (one.label is not None and one.nodeid in self._to_the_end)
             ],
             self._tolerance,
-            only_less=self._compare is not None,
+            only_less=self.compares,
         )
 
     def lines(self, width: int, *, all_of_them: bool) -> Iterator[str]:
@@ -167,7 +172,7 @@ class RatchetRun:
             where = "; ".join(self._elsewhere)
             yield from wrapped(f"{name} was recorded in another environment: {where}", width)
         saved_to = self._save.name if self._save is not None and self._was_written else None
-        if self._compare is not None:
+        if self.compares:
             yield from compared_lines(
                 name, self._found, width, all_of_them=all_of_them, saved_to=saved_to
             )

@@ -86,6 +86,12 @@ class Session:
     def hold_to(self, ratchet: RatchetRun) -> None:
         """Judge by what was recorded, or record."""
         self._ratchet, self._problem = ratchet, ratchet.problem
+        is_shown = self._settings.explain.value or _options.closest(
+            self._config, "memreturn_report"
+        )
+        if not (ratchet.compares or is_shown):
+            # A test that is recorded fails nobody, and says nothing.
+            self.explain_nothing()
 
     def explain_nothing(self) -> None:
         """Judge only: somebody else has explained it, or will."""

@@ -130,6 +130,9 @@ def find_changes(
             entries[key] = now
     renamed = list(_renamed(gone, new, recorded, judged, tolerance))
     found = {one.key for one in renamed} | {one.new_key for one in renamed}
+    if only_less:
+        # Its new name is not recorded: the size would be lost before anybody has seen it.
+        entries |= {one.key: recorded[one.key] for one in renamed}
     return Changes(
         new=_largest_first(one for one in new if one.key not in found),
         more=_largest_first(more),

@@ -44,8 +44,12 @@ def compared_lines(
         yield from wrapped(
             "gate: what was recorded at one gate is not allowed at another: record it anew", width
         )
-    gained = found.less or found.gone or found.renamed
-    if gained and saved_to is None:
+    if found.renamed:
+        yield from wrapped(
+            f"renamed? if it is so, change the name in {name}: nothing was recorded of the new one",
+            width,
+        )
+    if (found.less or found.gone) and saved_to is None:
         option = f"--memreturn-save={shlex.quote(name)}"
         yield from wrapped(f"to keep what was gained, add {option}", width)
     if saved_to is not None:
