@@ -94,7 +94,7 @@ def _entry(data: object) -> tuple[Key, Entry]:
     if not isinstance(data, dict) or not isinstance(data.get("nodeid"), str):
         raise RatchetFileError(f"{json.dumps(data)} names no test")
     label, gate = data.get("label"), data.get("gate")
-    if not (label is None or isinstance(label, str)) or gate not in {"collect", "trim"}:
+    if not (label is None or isinstance(label, str)) or gate not in ("collect", "trim"):
         raise RatchetFileError(f"{json.dumps(data)} is no entry")
     try:
         size = parse_size(data["retained"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._sizes import format_mib, format_size
-from pytest_memreturn.report.printable import on_one_line
+from pytest_memreturn.report.printable import NO_BREAK, on_one_line, printable
 from pytest_memreturn.report.table import shortened
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_memreturn.ratchet.entries import Key
 
 _LISTED = 10
-_KIND_WIDTH, _SIZE_WIDTH = len("renamed?"), len("1234.5 → 1234.5")
+_KIND_WIDTH = len("renamed?")
 _LEAST_NAME_WIDTH = 20
 
 
@@ -32,7 +32,7 @@ def compared_lines(
     if found.less:
         less = f"{len(found.less)} retain{_s(found.less)} {format_size(found.gained_bytes)} less"
     parts = [f"{found.compared} recorded {_tests(found.compared)} compared", less, *_counts(found)]
-    yield from wrapped(f"{name}: {', '.join(parts)}", width)
+    yield from wrapped(f"{name}: {_listed(parts)}", width)
     changes = {
         "less": found.less,
         "gone": found.gone,
@@ -64,7 +64,7 @@ def saved_lines(name: str, found: Changes, width: int, *, all_of_them: bool) -> 
         for kind, changes in (("new", found.new), ("more", found.more), ("less", found.less))
         if changes
     ]
-    changed = ", ".join([*parts, *_counts(found)]) or "nothing changed"
+    changed = _listed([*parts, *_counts(found)]) or "nothing changed"
     yield from wrapped(f"{name}: {_recorded(found)} ({changed})", width)
     changes = {
         "new": found.new,
@@ -82,8 +82,8 @@ def _not_saved(found: Changes, name: str, width: int) -> Iterator[str]:
     if count:
         option = f"--memreturn-save={shlex.quote(name)}"
         yield from wrapped(
-            f"not recorded: {count} {_tests(count)} that retain{'s' if count == 1 else ''} more. "
-            f"To record that, too: --memreturn-compare= {option}",
+            f"not recorded: {count} {_tests(count)} that retain{'s' if count == 1 else ''} more "
+            f"than is allowed. To record that, too: --memreturn-compare= {option}",
             width,
         )
 
@@ -109,35 +109,41 @@ def _counts(found: Changes) -> Iterator[str]:
 def _rows(
     changes: dict[str, tuple[Change, ...]], width: int, *, all_of_them: bool
 ) -> Iterator[str]:
-    rows = [(kind, one) for kind, several in changes.items() for one in several]
+    rows = [
+        row for kind, several in changes.items() for one in several for row in _rows_of(kind, one)
+    ]
     shown = rows if all_of_them else rows[:_LISTED]
-    for kind, one in shown:
-        yield _row(kind, _sizes(one), one.key, width)
-        if one.new_key is not None:
-            yield _row("", "now", one.new_key, width)
+    columns = max((len(sizes) for _, sizes, _ in shown), default=0)
+    for kind, sizes, key in shown:
+        start = f"  {kind.ljust(_KIND_WIDTH)}  {sizes.rjust(columns)}  "
+        room = max(_LEAST_NAME_WIDTH, width - len(start))
+        yield start + shortened(on_one_line(key.text), room)
     if len(shown) < len(rows):
-        yield f"  {len(rows) - len(shown)} more (-v lists them)"
+        yield f"  {len(rows) - len(shown)} more lines (-v shows them)"
 
 
-def _row(kind: str, sizes: str, key: Key, width: int) -> str:
-    start = f"  {kind.ljust(_KIND_WIDTH)}  {sizes.rjust(_SIZE_WIDTH)}  "
-    return start + shortened(on_one_line(key.text), max(_LEAST_NAME_WIDTH, width - len(start)))
-
-
-def _sizes(change: Change) -> str:
-    found = [one for one in (change.before_bytes, change.now_bytes) if one is not None]
-    return " → ".join(map(format_mib, found))
+def _rows_of(kind: str, change: Change) -> Iterator[tuple[str, str, Key]]:
+    sizes = [one for one in (change.before_bytes, change.now_bytes) if one is not None]
+    yield kind, f"{' → '.join(map(format_mib, sizes))} MiB", change.key
+    if change.new_key is not None:
+        yield "", "is now", change.new_key
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """A sentence in lines of at most so many columns, but for longer words."""
-    return textwrap.wrap(
-        on_one_line(text),
+    lines = textwrap.wrap(
+        printable(text),
         width,
         subsequent_indent="  ",
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(NO_BREAK, " ") for line in lines]
+
+
+def _listed(parts: Iterable[str]) -> str:
+    """Parts of a sentence, of which each stays whole where it is folded."""
+    return ", ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
 def _tests(count: int) -> str:
