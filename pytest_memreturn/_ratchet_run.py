@@ -51,10 +51,12 @@ class RatchetRun:
     writes. `environment` is that of a report.
     """
 
-    def __init__(self, config: pytest.Config, environment: Mapping[str, Any]) -> None:
+    def __init__(
+        self, config: pytest.Config, environment: Mapping[str, Any], tolerance_bytes: int | None
+    ) -> None:
         self._compare = _target(config, "memreturn_compare")
         self._save = _target(config, "memreturn_save")
-        self._tolerance = Tolerance(_options.tolerance_bytes(config))
+        self._tolerance = Tolerance(tolerance_bytes)
         self._here = surroundings(environment)
         # What concerns every test of a worker, where nobody would see a usage error.
         self.problem: str | None = None

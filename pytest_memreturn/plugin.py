@@ -79,10 +79,13 @@ class _Judging:
         self.session = Session(config)
         self._report = RunReport(config, self.session.instruments_in_use)
         self._ratchet: RatchetRun | None = None
+        tolerance_bytes = _options.tolerance_bytes(config)  # wrong is wrong, also without a file
         if _options.uses_ratchet(config):
             from pytest_memreturn._ratchet_run import RatchetRun
 
-            ratchet = self._ratchet = RatchetRun(config, self._report.environment())
+            ratchet = self._ratchet = RatchetRun(
+                config, self._report.environment(), tolerance_bytes
+            )
             self.session.hold_to(ratchet)
             self._report.hold_to(ratchet)
             config.pluginmanager.register(ratchet.collected, "memreturn-collected")

@@ -155,7 +155,7 @@ def _direction(before: Entry, one: Judged, tolerance: Tolerance) -> int:
     allowed = tolerance.of(before.retained_bytes)
     if not one.passed and one.retained_bytes > before.retained_bytes + allowed:
         return 1
-    is_less = one.retained_bytes < before.retained_bytes - allowed
+    is_less = on_grid(one.retained_bytes) < before.retained_bytes - allowed
     # What was recorded may be less than the tolerance.
     is_half = one.fits and 2 * one.retained_bytes <= before.retained_bytes
     return -1 if is_less or is_half else 0

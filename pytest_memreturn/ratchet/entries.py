@@ -35,9 +35,9 @@ class Key(NamedTuple):
         return self.nodeid if self.label is None else f"{self.nodeid} [{self.label}]"
 
     @property
-    def order(self) -> tuple[str, str]:
-        """Where it stands among others."""
-        return self.nodeid, self.label or ""
+    def order(self) -> tuple[str, bool, str]:
+        """Where it stands among others: a test before its blocks."""
+        return self.nodeid, self.label is not None, self.label or ""
 
 
 @dataclass(frozen=True, slots=True)

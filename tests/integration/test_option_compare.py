@@ -220,7 +220,7 @@ def test_the_ini_file_names_a_file_beside_itself(
     monkeypatch.chdir("sub")
     result = run("..")
     result.assert_outcomes(passed=1)
-    assert _section(result)[0].startswith(f"{file}: 1 recorded test compared")
+    assert "".join(_section(result)[:-1]) == f"{file}:  1 recorded test compared, none retains less"
 
 
 def test_a_file_in_a_project_without_an_ini_file(
@@ -238,8 +238,10 @@ def test_a_file_in_a_project_without_an_ini_file(
     [
         (
             lambda file: file.unlink(),
-            "there is no such file; --memreturn-compare= --memreturn-save=m.json records what is "
-            "retained now",
+            (
+                "there is no such file; --memreturn-compare= --memreturn-save=m.json records "
+                "what is retained now"
+            ),
         ),
         (
             lambda file: file.write_text(file.read_text("utf-8")[:-20], "utf-8"),
@@ -287,8 +289,10 @@ def test_another_environment_is_refused(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            f"ERROR: --memreturn-{option}: {ENVIRONMENT_DIFFERS}. Record a file for each "
-            "environment, or use this one all the same with --memreturn-any-environment"
+            (
+                f"ERROR: --memreturn-{option}: {ENVIRONMENT_DIFFERS}. Record a file for each "
+                "environment, or use this one all the same with --memreturn-any-environment"
+            )
         ]
     )
     assert (pytester.path / "m.json").read_bytes() == before
@@ -333,7 +337,7 @@ def test_a_worker_of_another_environment(
     write({"test_keeps_15": "15 MiB"})
     with (pytester.path / "conftest.py").open("a", encoding="utf-8") as conftest:
         conftest.write(
-            "import os, pytest\n"
+            "\nimport os\n"
             "if 'PYTEST_XDIST_WORKER' in os.environ:\n"
             "    import platform\n"
             "    platform.machine = lambda: 'another'\n"
@@ -367,8 +371,11 @@ def test_comparing_and_saving_keeps_what_was_gained(
         "  less      9.0 → 5.0 MiB  test_app.py::test_keeps_5",
         "  gone            1.0 MiB  test_app.py::x",
         "m.json: recorded 3 tests that retain 25.0 MiB",
-        "not recorded: 2 tests that retain more than is allowed. To record that, too:",
-        "  --memreturn-compare= --memreturn-save=m.json",
+        (
+            "not recorded: 2 tests that retain more than is allowed. To record that, too: "
+            "--memreturn-compare="
+        ),
+        "  --memreturn-save=m.json",
         "5 judged: 3 returned, 2 retained (23.0 MiB)",
     ]
     tests = json.loads(file.read_text(encoding="utf-8"))["tests"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -335,8 +333,10 @@ def test_with_the_mode_off_there_is_nothing_to_save(pytester: pytest.Pytester, r
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "ERROR: --memreturn-save: nothing is judged, and so nothing recorded, with "
-            "--memreturn-mode=off"
+            (
+                "ERROR: --memreturn-save: nothing is judged, and so nothing recorded, with "
+                "--memreturn-mode=off"
+            )
         ]
     )
 
@@ -344,7 +344,7 @@ def test_with_the_mode_off_there_is_nothing_to_save(pytester: pytest.Pytester, r
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        (".", "cannot read .: Is a directory"),
+        (".", "cannot write '.': there is something that is no regular file"),
         ("test_app.py", "cannot read test_app.py: it is no JSON, or not all of it*"),
         ("report.json", "cannot read report.json: it is no file of --memreturn-save"),
         ("test_app.py/m.json", "cannot write 'test_app.py/m.json': *"),
@@ -366,24 +366,43 @@ def test_a_file_of_somebody_else_is_not_overwritten(
     assert (pytester.path / "test_app.py").read_bytes() == text
 
 
-def test_a_full_disk_at_the_end(
-    pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+_FULL_DISK = """
+
+import errno
+import pytest_memreturn._ratchet_run as loaded
+
+def write_whole(path, pieces):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+loaded.write_whole = write_whole
+"""
+
+
+def test_a_full_disk_at_the_end(pytester: pytest.Pytester, run: Run) -> None:
     """The file is named, the old one stays, and the exit status tells."""
     pytester.makepyfile(test_app=SUITE)
     run(SAVE, "-k", "keeps_9")
     before = (pytester.path / "m.json").read_bytes()
+    with (pytester.path / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(_FULL_DISK)
 
-    def full(path: Path, pieces: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("pytest_memreturn._ratchet_run.write_whole", full)
     result = run(SAVE)
 
+    result.assert_outcomes(passed=6)
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR
     result.stdout.fnmatch_lines(["cannot write m.json: No space left on device"])
     result.stdout.no_fnmatch_line("m.json: recorded*")
     assert (pytester.path / "m.json").read_bytes() == before
+
+
+def test_a_folder_that_vanishes_during_the_run(pytester: pytest.Pytester, run: Run) -> None:
+    """The same, as it happens."""
+    pytester.makepyfile(test_app="import os\ndef test_keeps_5(): os.rmdir('new')")
+
+    result = run("--memreturn", "--memreturn-save=new/m.json")
+
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.stdout.fnmatch_lines(["cannot write new/m.json: No such file or directory"])
 
 
 def test_a_test_that_changes_the_folder(

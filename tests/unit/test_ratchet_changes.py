@@ -247,8 +247,10 @@ def test_lines_of_a_comparison_that_saves() -> None:
     assert found[2] == f"  less         5.0 → 1.0 MiB  {LONG.nodeid}"
     assert found[-2:] == [
         "n.json: recorded 2 tests that retain 11.0 MiB",
-        "not recorded: 4 tests that retain more than is allowed. To record that, too: "
-        "--memreturn-compare= --memreturn-save=n.json",
+        (
+            "not recorded: 4 tests that retain more than is allowed. To record that, too: "
+            "--memreturn-compare= --memreturn-save=n.json"
+        ),
     ]
 
 
