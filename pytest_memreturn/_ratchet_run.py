@@ -25,7 +25,7 @@ from pytest_memreturn.ratchet.file import (
 from pytest_memreturn.ratchet.lines import compared_lines, saved_lines, wrapped
 from pytest_memreturn.ratchet.surroundings import differences, surroundings
 from pytest_memreturn.report.files import check_writable, write_whole
-from pytest_memreturn.report.printable import on_one_line
+from pytest_memreturn.report.printable import on_one_line, printable
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Record
@@ -92,7 +92,7 @@ class RatchetRun:
         except RatchetFileError as error:
             problem = str(error)
         msg = f"{self._source.origin}: cannot read {self._source.name}: {problem}"
-        raise pytest.UsageError(msg)
+        raise pytest.UsageError(printable(msg))
 
     @property
     def _source(self) -> _Target:
@@ -103,7 +103,7 @@ class RatchetRun:
 
     def _refuse(self, config: pytest.Config) -> None:
         """Say where another environment differs."""
-        self.problem = (
+        self.problem = printable(
             f"{self._source.origin}: {self._source.name} was recorded in another environment: "
             f"{'; '.join(self._elsewhere)}. Record a file for each environment, or use this one "
             "all the same with --memreturn-any-environment"

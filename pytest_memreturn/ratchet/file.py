@@ -13,6 +13,9 @@ from pytest_memreturn.ratchet.entries import Entry, Key, Ratchet, grid_text, on_
 FORMAT = "pytest-memreturn ratchet"
 VERSION = 1
 
+# Of what is no entry: enough to find it in the file.
+_MOST_SHOWN = 200
+
 
 class RatchetFileError(ValueError):
     """A file that can't be read as one of the ratchet; its text says what is wrong with it."""
@@ -92,14 +95,19 @@ def _ratchet(data: Mapping[str, Any], name: str) -> Ratchet:
 
 def _entry(data: object) -> tuple[Key, Entry]:
     if not isinstance(data, dict) or not isinstance(data.get("nodeid"), str):
-        raise RatchetFileError(f"{json.dumps(data)} names no test")
+        raise RatchetFileError(f"{_shown(data)} names no test")
     label, gate = data.get("label"), data.get("gate")
     if not (label is None or isinstance(label, str)) or gate not in ("collect", "trim"):
-        raise RatchetFileError(f"{json.dumps(data)} is no entry")
+        raise RatchetFileError(f"{_shown(data)} is no entry")
     try:
         size = parse_size(data["retained"])
     except KeyError:
-        raise RatchetFileError(f"{json.dumps(data)} has no size") from None
+        raise RatchetFileError(f"{_shown(data)} has no size") from None
     except ValueError as error:
         raise RatchetFileError(f"{data['nodeid']}: {error}") from None
     return Key(data["nodeid"], label), Entry(on_grid(size), gate)
+
+
+def _shown(data: object) -> str:
+    text = json.dumps(data)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"

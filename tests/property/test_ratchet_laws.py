@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_memreturn._allowance import Allowance, allowance, with_recorded
-from pytest_memreturn._settings import resolve
+from pytest_memreturn._settings import Gate, resolve
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn._verdict import judge
 from pytest_memreturn.ratchet.changes import Judged, find_changes
@@ -18,7 +18,7 @@ from pytest_memreturn.ratchet.entries import Entry, Key, Ratchet, Tolerance, on_
 from pytest_memreturn.ratchet.file import ratchet_text, read_ratchet
 
 SIZES = st.integers(0, 10**13)
-GATES = st.sampled_from(["collect", "trim"])
+GATES: st.SearchStrategy[Gate] = st.sampled_from(["collect", "trim"])
 TOLERANCES = st.builds(Tolerance, st.one_of(st.none(), SIZES))
 # Any name that a parametrised test can have, and few enough of them to meet.
 NAMES = st.one_of(st.sampled_from(["a.py::test_x", "b.py::test_x", "a.py::test_y[1]"]), st.text())
