@@ -32,7 +32,9 @@ def compared_lines(
     if found.less:
         less = f"{len(found.less)} retain{_s(found.less)} {format_size(found.gained_bytes)} less"
     parts = [f"{found.compared} recorded {_tests(found.compared)} compared", less, *_counts(found)]
-    yield from wrapped(f"{name}: {_listed(parts)}", width)
+    if found.compared or found.gone or found.renamed or found.other_gate:
+        # Of a run that judged none of them, and of an empty file, there is nothing to say.
+        yield from wrapped(f"{name}: {_listed(parts)}", width)
     changes = {
         "less": found.less,
         "gone": found.gone,

@@ -255,7 +255,8 @@ def test_lines_of_a_comparison_that_saves() -> None:
 
 
 def test_lines_of_nothing() -> None:
-    """One line says that there was a comparison, one that there was a save."""
+    """One line says that there was a comparison, one that there was a save, none that was none."""
+    assert list(compared_lines("m.json", Changes(), 80, all_of_them=False)) == []
     one = Changes(compared=1, entries=entries(a=5))
     assert list(compared_lines("m.json", one, 80, all_of_them=False)) == [
         "m.json: 1 recorded test compared, none retains less"
