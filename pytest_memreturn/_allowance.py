@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_memreturn._sizes import KIB, MIB, format_size
 
 if TYPE_CHECKING:
-    from pytest_memreturn._settings import Limits
+    from pytest_memreturn._settings import Limits, Recorded
 
 # A share of a small peak would be finer than the readings are: 200 empty tests in a row each
 # moved the footprint by up to 16 KiB, a page or four at a time. An explicit size knows no such
@@ -47,12 +47,14 @@ class Tolerated:
 class Allowance:
     """How many bytes a window may retain, and where that number came from.
 
-    `reserve_bytes` is the part of it that was granted on top.
+    `reserve_bytes` is the part of it that was granted on top. `recorded_bytes` is what a ratchet
+    file has, where the number came from there.
     """
 
     allowed_bytes: int
     origin: str
     reserve_bytes: int = 0
+    recorded_bytes: int | None = None
 
 
 def with_reserve(default: Allowance, reserve_bytes: int) -> Allowance:
@@ -77,6 +79,22 @@ def with_filled_up(found: Allowance, filled_bytes: int) -> Allowance:
         found.allowed_bytes + filled_bytes,
         f"{found.origin} + {format_size(filled_bytes)} filled up by huge pages",
         found.reserve_bytes + filled_bytes,
+        found.recorded_bytes,
+    )
+
+
+def with_recorded(found: Allowance, recorded: Recorded | None) -> Allowance:
+    """What was recorded and its tolerance, where that is more: a ratchet never tightens."""
+    if recorded is None:
+        return found
+    allowed_bytes = recorded.retained_bytes + recorded.tolerance_bytes
+    if allowed_bytes <= found.allowed_bytes:
+        return found
+    return Allowance(
+        allowed_bytes,
+        f"recorded {format_size(recorded.retained_bytes)} in {recorded.file} + "
+        f"{format_size(recorded.tolerance_bytes)} tolerance",
+        recorded_bytes=recorded.retained_bytes,
     )
 
 

@@ -291,12 +291,12 @@ class Measure:
 def raise_verdict(
     record: Record, settings: Settings, warn: Callable[[str], None], *, message: str | None = None
 ) -> None:
-    """Do what the mode asks for: raise, warn, or nothing for memory that was returned.
+    """Do what the mode asks for: raise, warn, or nothing for memory that was returned or recorded.
 
     `message`: what to say of memory that was retained, by default `render_message` of the record.
     """
     __tracebackhide__ = True
-    if record.verdict == "retained":
+    if record.verdict == "retained" and settings.mode.value != "record":
         text = message or "\n".join(render_message(record))
         if settings.mode.value == "fail":
             raise MemoryNotReturned(text, record)

@@ -70,6 +70,7 @@ class Measurement:
             allowed_bytes=self.allowance.allowed_bytes,
             allowed_origin=self.allowance.origin,
             reserve_bytes=self.allowance.reserve_bytes,
+            recorded_bytes=self.allowance.recorded_bytes,
             hidden_bytes=self.hidden_bytes,
             drift_bytes=self.before.drift_bytes if self.before else 0,
             excluded=self.excluded,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,9 @@ _INI = (
     ("memreturn_explain", "bool", "Re-run a test that retained, as --memreturn-explain does."),
     ("memreturn_explain_timeout", "string", "At most so many seconds for each of the re-runs."),
     ("memreturn_report", "linelist", "Reports: 'table', 'PATH.json' or 'FORMAT:PATH', one a line."),
+    ("memreturn_compare", "string", "Let pass what this file has recorded, and no more."),
+    ("memreturn_tolerance", "string", "How much more than what was recorded is not yet more."),
+    ("memreturn_any_environment", "bool", "Compare with a record of another environment."),
     ("memreturn_probe", "string", "What reads memory: auto, linux or portable."),
 )
 
@@ -46,6 +50,9 @@ _SETTINGS = (
     ("explain", "memreturn_explain", "--memreturn-explain", ""),
     ("explain_timeout", "memreturn_explain_timeout", "--memreturn-explain-timeout", ""),
 )
+
+_RATCHET = ("memreturn_save", "memreturn_compare")
+_OF_RATCHET = ("memreturn_tolerance", "memreturn_any_environment")
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -116,13 +123,42 @@ def declare(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="end a re-run that takes longer (default: 60)",
     )
+    group.addoption(
+        "--memreturn-save",
+        default=None,
+        metavar="PATH",
+        help="record what each test retains, and fail none for it; with --memreturn-compare: "
+        "record only what is less",
+    )
+    group.addoption(
+        "--memreturn-compare",
+        default=None,
+        metavar="PATH",
+        help="let each test retain what that file has recorded of it, and fail on more",
+    )
+    group.addoption(
+        "--memreturn-tolerance",
+        default=None,
+        metavar="SIZE",
+        help="how much more than what was recorded is not yet more (default: 1 MiB, or 2 %% of "
+        "what was recorded where that is more)",
+    )
+    group.addoption(
+        "--memreturn-any-environment",
+        action="store_true",
+        default=None,
+        help="compare with what was recorded in another environment, too",
+    )
     for name, kind, description in _INI:
         parser.addini(name, description, type=kind, default=None)  # type: ignore[arg-type]
 
 
 def are_given(config: pytest.Config) -> bool:
     """Whether the command line or the ini file says anything of this plugin."""
-    destinations = ("memreturn_report", *(name for _, name, _, _ in _SETTINGS))
+    destinations = (
+        *("memreturn_report", *_RATCHET, *_OF_RATCHET),
+        *(name for _, name, _, _ in _SETTINGS),
+    )
     on_command_line = any(config.getoption(name) is not None for name in destinations)
     return on_command_line or any(_ini(config, name) is not None for name, _, _ in _INI)
 
@@ -262,6 +298,35 @@ def report_targets(config: pytest.Config) -> list[ReportTarget]:
             raise pytest.UsageError(msg) from None
         targets.append(target)
     return targets
+
+
+def uses_ratchet(config: pytest.Config) -> bool:
+    """Whether this run compares with what was recorded, or records."""
+    return any(found and found[1] for found in map(functools.partial(closest, config), _RATCHET))
+
+
+def closest(config: pytest.Config, name: str) -> tuple[str, Any] | None:
+    """An option that has an ini setting of the same name, or none: its origin and its value."""
+    value = config.getoption(name)
+    if value is not None:
+        return f"--{name.replace('_', '-')}", value
+    value = _ini(config, name) if any(name == one for one, _, _ in _INI) else None
+    return None if value is None else (f"ini option {name}", value)
+
+
+def tolerance_bytes(config: pytest.Config) -> int | None:
+    """How much more than what was recorded is not yet more; ``None`` where nobody says."""
+    found = closest(config, "memreturn_tolerance")
+    if found is None:
+        return None
+    from pytest_memreturn._sizes import parse_size
+
+    origin, value = found
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        msg = f"{origin}: {error}"
+        raise pytest.UsageError(msg) from None
 
 
 def probe_name(config: pytest.Config) -> str:

@@ -46,6 +46,7 @@ class Record:
 
     `reserve_bytes` is the part of what was allowed that came on top, for the allocators' own
     working stock over the default, and for what huge pages filled up.
+    `recorded_bytes` is what a ratchet file has, where what was allowed came from there.
     `readings` are footprints by rung of the release ladder. `ledger` is ``None`` where the
     accounts were not needed: for most windows that returned their memory.
     `hidden_bytes` is the part of what was retained that the footprint does not show, since it
@@ -68,6 +69,7 @@ class Record:
     allowed_bytes: int | None = None
     allowed_origin: str | None = None
     reserve_bytes: int = 0
+    recorded_bytes: int | None = None
     hidden_bytes: int = 0
     drift_bytes: int = 0
     excluded: tuple[Exclusion, ...] = ()

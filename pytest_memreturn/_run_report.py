@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_memreturn._instruments import Instruments
+    from pytest_memreturn._ratchet_run import RatchetRun
     from pytest_memreturn._record import Record
     from pytest_memreturn._settings import Gate
     from pytest_memreturn._verdict import Outcome
@@ -60,6 +61,12 @@ class RunReport:
         self._attempts = Attempts()
         self._unjudged: list[str] = []
         self._unwritten: list[str] = []
+        self._ratchet: RatchetRun | None = None
+
+    def hold_to(self, ratchet: RatchetRun) -> None:
+        """Show what becomes of what was recorded."""
+        if not self._is_worker:
+            self._ratchet = ratchet
 
     @property
     def is_wanted(self) -> bool:
@@ -95,6 +102,8 @@ class RunReport:
             self._attempts.fail(test)
         elif report.when == "teardown":
             self._keep(self._attempts.end(test))
+        if self._ratchet is not None and report.when == "call" and report.passed:
+            self._ratchet.ran_to_end(nodeid)
 
     def worker_lost(self, node: object, error: object) -> None:
         """Note a worker that has gone before its end."""
@@ -129,22 +138,28 @@ class RunReport:
                 self._not_written(target.path, error.strerror or str(error))
             except Exception as error:  # noqa: BLE001 - each of the others is still written
                 self._not_written(target.path, f"{type(error).__name__}: {error}")
+        if self._ratchet is not None:
+            self._unwritten += self._ratchet.write()
         return not self._unwritten
 
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The table where it was asked for, and every reading that could not be had."""
         wants_table = any(target.format == TABLE for target in self._targets)
         partial = self._partial if self._targets else None
-        if not (wants_table or self._unjudged or self._unwritten or partial):
+        columns = shutil.get_terminal_size().columns
+        ratchet = list(self._ratchet_lines(terminal, columns))
+        if not (wants_table or self._unjudged or self._unwritten or partial or ratchet):
             return
         terminal.section(f"{TITLE} (MiB)" if wants_table else TITLE)
         if wants_table and (self._tally.judged or self._tally.unjudged):
-            for row in render_table(self._records(), shutil.get_terminal_size().columns):
+            for row in render_table(self._records(), columns):
                 terminal.line(row.text, **_MARKUP.get(row.verdict, {}))
         for line in self._unjudged:
             terminal.line(line, yellow=True)
         if partial is not None:
             terminal.line(f"PARTIAL {partial.reason}", yellow=True)
+        for line in ratchet:
+            terminal.line(line)
         for line in self._unwritten:
             terminal.line(line, red=True)
         self._unwritten.clear()
@@ -161,6 +176,8 @@ class RunReport:
     def _keep(self, records: Iterable[Record]) -> None:
         for record in records:
             self._tally.add(record)
+            if self._ratchet is not None:
+                self._ratchet.collect(record)
             if (line := unjudged_line(record)) is not None:
                 self._unjudged.append(line)
             if self._store is not None:
@@ -170,12 +187,18 @@ class RunReport:
         self._unwritten.append(on_one_line(f"cannot write {path}: {problem}"))
 
     def _run(self) -> Run:
-        return Run(self._records(), self._tally, self._environment(), self._partial)
+        return Run(self._records(), self._tally, self.environment(), self._partial)
+
+    def _ratchet_lines(self, terminal: pytest.TerminalReporter, columns: int) -> Iterable[str]:
+        if self._ratchet is None:
+            return ()
+        return self._ratchet.lines(columns, all_of_them=terminal.verbosity > 0)
 
     def _records(self) -> Iterable[Record]:
         return self._store or ()
 
-    def _environment(self) -> dict[str, Any]:
+    def environment(self) -> dict[str, Any]:
+        """What decides how memory behaves in this process."""
         from pytest_memreturn.probes.environment import environment
 
         probe, allocators = None, []

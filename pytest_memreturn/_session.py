@@ -26,6 +26,7 @@ from pytest_memreturn._test_report import line_number, location, state_of
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._measure import Measure
+    from pytest_memreturn._ratchet_run import RatchetRun
     from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._settings import Gate, Settings
@@ -55,6 +56,7 @@ class Session:
         self._progress = Progress(config)
         self._open_windows: list[Recorder] = []
         self._problem: str | None = None
+        self._ratchet: RatchetRun | None = None
         self._invocation: Invocation | None = None
         if self._settings.explain.value:
             from pytest_memreturn.reruns.command import invocation_of
@@ -80,6 +82,16 @@ class Session:
                 self._problem = str(error)
             except Exception:  # noqa: BLE001, S110 - will be the reason of each test's record
                 pass
+
+    def hold_to(self, ratchet: RatchetRun) -> None:
+        """Judge by what was recorded, or record."""
+        self._ratchet, self._problem = ratchet, ratchet.problem
+        is_shown = self._settings.explain.value or _options.closest(
+            self._config, "memreturn_report"
+        )
+        if not (ratchet.compares or is_shown):
+            # A test that is recorded fails nobody, and says nothing.
+            self.explain_nothing()
 
     def explain_nothing(self) -> None:
         """Judge only: somebody else has explained it, or will."""
@@ -116,6 +128,8 @@ class Session:
         from pytest_memreturn._measure import Attempt, raise_verdict
         from pytest_memreturn._release import forget_last_failure
 
+        if self._ratchet is not None:
+            settings = self._ratchet.applied(settings, item.nodeid)
         attempt = Attempt(
             settings,
             self.instruments,
@@ -181,8 +195,11 @@ class Session:
         from pytest_memreturn._measure import Attempt, Measure
 
         source = Source(f"memreturn() in {item.nodeid}", keywords, at_the_test=True)
+        settings = resolve([check(source), *self._sources])
+        if self._ratchet is not None and settings.mode.value != "off":
+            settings = self._ratchet.applied(settings, item.nodeid, label)
         attempt = Attempt(
-            resolve([check(source), *self._sources]),
+            settings,
             self.instruments,
             item.nodeid,
             location(item),

@@ -12,7 +12,8 @@ from pytest_memreturn._errors import InvalidSettingError
 from pytest_memreturn._sizes import MIB, parse_size
 
 Gate: TypeAlias = Literal["collect", "trim"]
-Mode: TypeAlias = Literal["fail", "warn", "off"]
+# The last one is nobody's to choose: it comes with --memreturn-save.
+Mode: TypeAlias = Literal["fail", "warn", "off", "record"]
 
 T = TypeVar("T")
 
@@ -57,11 +58,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a ratchet file has for a test, and how much more is not yet more."""
+
+    retained_bytes: int
+    tolerance_bytes: int
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be retained: bytes, a share of the peak growth that must come back, or both."""
+    """What may be retained: bytes, a share of the peak growth that must come back, or both.
+
+    `recorded` lets stay what stayed before, where that is more.
+    """
 
     max_retained_bytes: Sourced[int] | None
     min_returned: Sourced[Fraction] | None
+    recorded: Recorded | None = None
 
     @property
     def chosen(self) -> bool:

@@ -48,13 +48,18 @@ class Excluded:
 
 @dataclass(slots=True)
 class WindowState:
-    """What is gathered on the way up the ladder, and how the window stands by it."""
+    """What is gathered on the way up the ladder, and how the window stands by it.
+
+    `counts_all_hidden`: the figure is compared with that of another run, which must not depend on
+    what either was held against.
+    """
 
     gate: Gate
     allowance: Allowance
     peak: Peak
     peak_growth_bytes: int
     outside: Outside = NOTHING_OUTSIDE
+    counts_all_hidden: bool = False
     excluded: list[Exclusion] = field(default_factory=list)
     readings: dict[Rung, int] = field(default_factory=dict)
     newborn: Survivors = field(default_factory=Survivors)
@@ -78,7 +83,7 @@ class WindowState:
         hidden = 0 if self.stock is None else self.stock.ledger.hidden_bytes
         grown = max(0, self.grown_bytes(rung))
         decides = judge(grown, self.allowance) != judge(grown + hidden, self.allowance)
-        return hidden if decides or hidden > grown else 0
+        return hidden if decides or hidden > grown or self.counts_all_hidden else 0
 
     def retained_bytes(self, rung: Rung) -> int:
         """What of the growth is retained: memory given back elsewhere hides no growth."""

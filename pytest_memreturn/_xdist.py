@@ -1,6 +1,7 @@
 """Records across the border between a worker of pytest-xdist and its controller.
 
-They ride on test reports, which pytest-xdist carries anyway; nothing here needs it installed.
+They ride on test reports, which pytest-xdist carries anyway, as it carries plain data to a worker
+that starts and from one that ends; nothing here needs it installed.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
     from pytest_memreturn._settings import Gate
 
-_ATTRIBUTE = "memreturn_records"
-_GATE = "memreturn_gate"
+_PREFIX = "memreturn_"
+_RECORDS = _PREFIX + "records"
+_GATE = _PREFIX + "gate"
 
 
 def attach(report: pytest.TestReport, records: Sequence[Record]) -> None:
     """Put records on a report; pytest serialises a report's attributes as they are."""
-    setattr(report, _ATTRIBUTE, [one.to_dict() for one in records])
+    setattr(report, _RECORDS, [one.to_dict() for one in records])
 
 
 def detach(report: pytest.TestReport) -> list[Record]:
@@ -31,7 +33,7 @@ def detach(report: pytest.TestReport) -> list[Record]:
 
     pytest keeps the reports of a run to its end, and would keep the records with them.
     """
-    records = [Record.from_dict(one) for one in report.__dict__.pop(_ATTRIBUTE, ())]
+    records = [Record.from_dict(one) for one in report.__dict__.pop(_RECORDS, ())]
     worker = worker_of(report)
     if worker is None:
         return records
@@ -40,7 +42,7 @@ def detach(report: pytest.TestReport) -> list[Record]:
 
 def attached(report: pytest.TestReport) -> list[Record]:
     """The records that `attach` put there, which stay."""
-    return [Record.from_dict(one) for one in report.__dict__.get(_ATTRIBUTE, ())]
+    return [Record.from_dict(one) for one in report.__dict__.get(_RECORDS, ())]
 
 
 def announce(report: pytest.TestReport, gate: Gate) -> None:
@@ -63,6 +65,27 @@ def worker_of(report: pytest.TestReport) -> str | None:
 def name_of(node: Any) -> str:  # noqa: ANN401 - a class of pytest-xdist, which may not be there
     """What pytest-xdist calls a worker, such as ``gw0``."""
     return str(node.gateway.id)
+
+
+def give(node: Any, name: str, value: object) -> None:  # noqa: ANN401 - one of pytest-xdist's
+    """Give a worker that is about to start plain data, for `given` to find there."""
+    node.workerinput[_PREFIX + name] = value
+
+
+def given(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - whatever was given
+    """In a worker, what its controller gave it under this name, or ``None``."""
+    return getattr(config, "workerinput", {}).get(_PREFIX + name)
+
+
+def answer(config: pytest.Config, name: str, value: object) -> None:
+    """In a worker, have its controller find plain data when it has ended."""
+    if is_worker(config):
+        config.workeroutput[_PREFIX + name] = value  # type: ignore[attr-defined]
+
+
+def answered(node: object, name: str) -> Any:  # noqa: ANN401 - whatever was answered
+    """What a worker that has ended answered; ``None`` from one that died."""
+    return getattr(node, "workeroutput", {}).get(_PREFIX + name)
 
 
 def is_worker(config: pytest.Config) -> bool:

@@ -16,6 +16,7 @@ from pytest_memreturn import _options, hookspecs
 if TYPE_CHECKING:
     from pytest_memreturn._ending import Ending
     from pytest_memreturn._fixture import MemreturnFixture
+    from pytest_memreturn._ratchet_run import RatchetRun
     from pytest_memreturn.report.beside import Word
 
     TestStatus: TypeAlias = tuple[str, str, Word]
@@ -87,6 +88,23 @@ class _Judging:
             config.pluginmanager.register(_Following(self._report.ending), "memreturn-following")
         if config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) > 0:
             config.pluginmanager.register(_Beside(), "memreturn-beside")
+        self._ratchet: RatchetRun | None = None
+        tolerance_bytes = _options.tolerance_bytes(config)  # wrong is wrong, also without a file
+        if _options.uses_ratchet(config):
+            from pytest_memreturn._ratchet_run import RatchetRun
+
+            ratchet = self._ratchet = RatchetRun(
+                config, self._report.environment(), tolerance_bytes
+            )
+            self.session.hold_to(ratchet)
+            self._report.hold_to(ratchet)
+            config.pluginmanager.register(ratchet.collected, "memreturn-collected")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """Tell a worker of pytest-xdist what was recorded."""
+        if self._ratchet is not None:
+            self._ratchet.give_to_worker(node)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

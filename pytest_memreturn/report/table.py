@@ -51,7 +51,7 @@ def aligned(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
             cell.rjust(columns) if index < _NUMBERS else cell.ljust(columns)
             for index, (cell, columns) in enumerate(zip(row, widths, strict=False))
         ]
-        yield _GAP.join([*cells, _shortened(row[-1], name_width)]).rstrip()
+        yield _GAP.join([*cells, shortened(row[-1], name_width)]).rstrip()
 
 
 def sorted_records(records: Iterable[Record]) -> list[Record]:
@@ -91,7 +91,7 @@ def _name(record: Record) -> str:
     return on_one_line(name_of(record))
 
 
-def _shortened(name: str, width: int) -> str:
+def shortened(name: str, width: int) -> str:
     """The end of `name` that fits, from the beginning of a folder, file or test on if it can be."""
     if len(name) <= width:
         return name

@@ -38,6 +38,7 @@ _NEUTRAL: dict[str, object] = {
     "memreturn_mode": "warn",
     "memreturn_strict": False,
     "memreturn_report": None,
+    "memreturn_save": None,
     "xmlpath": None,
     "htmlpath": None,
     "json_report": False,

@@ -183,6 +183,7 @@ def records(names: st.SearchStrategy[str], *verdicts: Outcome) -> st.SearchStrat
         retained_bytes=GROWTHS,
         allowed_bytes=BYTES,
         reserve_bytes=BYTES,
+        recorded_bytes=maybe(BYTES),
         hidden_bytes=BYTES,
         excluded=few(
             st.builds(Exclusion, names, st.sampled_from(["session", "module", "class"]), GROWTHS)

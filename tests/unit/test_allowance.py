@@ -13,9 +13,10 @@ from pytest_memreturn._allowance import (
     allowance,
     tolerated,
     with_filled_up,
+    with_recorded,
     with_reserve,
 )
-from pytest_memreturn._settings import Limits, Sourced
+from pytest_memreturn._settings import Limits, Recorded, Sourced
 from pytest_memreturn._sizes import KIB, MIB
 
 
@@ -99,6 +100,43 @@ def test_what_was_filled_up_is_added_and_said(filled_bytes: int, text: str) -> N
     """To any allowance, and to what was granted already."""
     assert with_filled_up(Allowance(7, "marker", 2), filled_bytes) == Allowance(
         7 + filled_bytes, f"marker + {text} filled up by huge pages", 2 + filled_bytes
+    )
+
+
+RECORDED = Recorded(10 * MIB, MIB // 2, "m.json")
+
+
+def test_what_was_recorded_is_allowed_with_its_tolerance() -> None:
+    """The origin has all three: what was recorded, where, and the tolerance."""
+    assert with_recorded(Allowance(2 * MIB, "default", 7), RECORDED) == Allowance(
+        10 * MIB + MIB // 2,
+        "recorded 10.0 MiB in m.json + 512.0 KiB tolerance",
+        recorded_bytes=10 * MIB,
+    )
+
+
+@pytest.mark.parametrize(
+    ("allowed_bytes", "counts"), [(10 * MIB + MIB // 2 - 1, True), (10 * MIB + MIB // 2, False)]
+)
+def test_a_record_never_tightens(allowed_bytes: int, counts: bool) -> None:
+    """An allowance that is as wide, or wider, stays as it is."""
+    found = Allowance(allowed_bytes, "marker")
+    assert (with_recorded(found, RECORDED) is not found) == counts
+
+
+def test_without_a_record_nothing_changes() -> None:
+    """Neither the number nor where it came from."""
+    found = Allowance(7, "marker")
+    assert with_recorded(found, None) is found
+
+
+def test_what_was_filled_up_comes_on_top_of_a_record() -> None:
+    """It is still known what was recorded."""
+    found = with_filled_up(with_recorded(Allowance(0, "marker"), RECORDED), MIB)
+    assert (found.allowed_bytes, found.reserve_bytes, found.recorded_bytes) == (
+        11 * MIB + MIB // 2,
+        MIB,
+        10 * MIB,
     )
 
 

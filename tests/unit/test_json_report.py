@@ -45,6 +45,7 @@ RETAINED = Record(
     allowed_bytes=5,
     allowed_origin="default",
     reserve_bytes=3,
+    recorded_bytes=2,
     hidden_bytes=4,
     drift_bytes=-5,
     excluded=(Exclusion("server", "session", -6),),

@@ -44,6 +44,7 @@ FULL = Record(
     allowed_bytes=5,
     allowed_origin="default",
     reserve_bytes=2,
+    recorded_bytes=4,
     hidden_bytes=3,
     drift_bytes=-4,
     excluded=(Exclusion("database", "session", 4), Exclusion("server", "module", -1)),

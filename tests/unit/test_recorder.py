@@ -29,8 +29,11 @@ from pytest_memreturn._recorder import Recorder
 from pytest_memreturn._release import Releaser
 from pytest_memreturn._settings import (
     DEFAULT_MAX_RETAINED_BYTES,
+    Mode,
+    Recorded,
     Settings,
     Source,
+    Sourced,
     check,
     resolve,
 )
@@ -605,6 +608,66 @@ def test_what_only_the_kernel_made_resident_is_let_pass(
         granted,
     )
     assert ("filled up by huge pages" in found.allowance.origin) == (outcome == "returned")
+
+
+def held_to(bench: Bench, recorded: Recorded | None, mode: Mode = "fail") -> Measurement:
+    """One window of which a ratchet file has something."""
+    found = settings()
+    limits = replace(found.limits, recorded=recorded)
+    recorder = Recorder(
+        bench.instruments(), replace(found, limits=limits, mode=Sourced(mode, "test"))
+    )
+    recorder.open()
+    return recorder.close()
+
+
+@pytest.mark.parametrize(("end", "outcome"), [(1000 + 550, "returned"), (1000 + 551, "retained")])
+def test_what_was_recorded_may_stay(end: int, outcome: str) -> None:
+    """With its tolerance, and not a byte more; either way that is what it was held against."""
+    found = held_to(Bench(Script(1000, end=end)), Recorded(500, 50, "m.json"))
+    assert (found.outcome, found.retained_bytes) == (outcome, end - 1000)
+    assert (found.allowance.allowed_bytes, found.allowance.recorded_bytes) == (550, 500)
+    assert found.to_record("t", window="call", label=None, location=None).recorded_bytes == 500
+
+
+def test_a_recorded_test_is_measured_at_its_gate() -> None:
+    """As when it was recorded, though its end would do: so that it is seen when it keeps less."""
+    bench = Bench(Script(1000, end=1500, collect=1300))
+    found = held_to(bench, Recorded(500, 50, "m.json"))
+    assert (found.outcome, found.retained_bytes) == ("returned", 300)
+
+
+def test_a_recorded_test_that_fits_needs_no_record() -> None:
+    """What it may keep anyway is what it is held against then."""
+    found = held_to(Bench(Script(1000, end=1050)), Recorded(500, 50, "m.json"))
+    assert (found.outcome, found.allowance.origin) == ("returned", "test")
+    assert found.allowance.recorded_bytes is None
+
+
+def test_huge_pages_come_on_top_of_what_was_recorded() -> None:
+    """As on top of any allowance."""
+    bench = Bench(Script(heap(1000), end=heap(1600), filled_up_bytes=200))
+    found = held_to(bench, Recorded(400, 50, "m.json"))
+    assert (found.outcome, found.allowance.allowed_bytes) == ("returned", 650)
+    assert found.allowance.recorded_bytes == 400
+
+
+@pytest.mark.parametrize(
+    ("recorded", "mode", "hidden"),
+    [
+        pytest.param(None, "fail", 0, id="no part of it where it does not matter"),
+        pytest.param(None, "record", 50, id="all of it where it is recorded"),
+        pytest.param(Recorded(550, 50, "m.json"), "fail", 50, id="and compared"),
+    ],
+)
+def test_what_is_recorded_depends_on_no_allowance(
+    recorded: Recorded | None, mode: Mode, hidden: int
+) -> None:
+    """Hidden growth counts in both runs, or neither: otherwise an unchanged test would fail."""
+    before, after = pools(2000, 100), pools(2500, 150)
+    assert close_ledger(before, after).hidden_bytes == 50
+    found = held_to(Bench(Script(before, end=after)), recorded, mode)
+    assert (found.retained_bytes, found.hidden_bytes) == (500 + hidden, hidden)
 
 
 def test_what_huge_pages_filled_up_is_counted_before_a_trim_gives_it_back() -> None:

@@ -41,6 +41,26 @@ def test_a_report_without_records_has_none() -> None:
     assert _xdist.detach(report()) == []
 
 
+def test_plain_data_goes_to_a_worker_and_comes_back() -> None:
+    """Under names of our own, beside what is pytest-xdist's."""
+    node = SimpleNamespace(workerinput={"workerid": "gw0"})
+    _xdist.give(node, "file", "text")
+    worker = cast("pytest.Config", SimpleNamespace(workerinput=node.workerinput, workeroutput={}))
+    assert _xdist.given(worker, "file") == "text"
+    _xdist.answer(worker, "gone", ["t"])
+    assert _xdist.answered(worker, "gone") == ["t"]
+    assert _xdist.answered(worker, "nothing") is None
+
+
+def test_without_workers_nothing_is_given_or_answered() -> None:
+    """A run of its own has no controller; a worker that died has answered nothing."""
+    alone = cast("pytest.Config", SimpleNamespace())
+    assert _xdist.given(alone, "file") is None
+    _xdist.answer(alone, "gone", ["t"])
+    assert vars(alone) == {}
+    assert _xdist.answered(SimpleNamespace(), "gone") is None
+
+
 def test_records_survive_the_way_to_another_process() -> None:
     """A report is sent as plain data, and made anew on the other side."""
     carrier = report()
