@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # that a figure on this grid mostly stays as it is.
 _STEPS_PER_MIB = 10
 
-# Of what was recorded, run after run, whole suites and parts of them spread by 0.1 MiB up to
+# Run after run, whole suites and parts of them, what a test retained spread by 0.5 MiB up to
 # 80 MiB, and by 2 MiB at 190 MiB; an arena of CPython, which comes and goes as a whole, is 1 MiB.
 DEFAULT_TOLERANCE_BYTES = 1 * MIB
 _DEFAULT_TOLERANCE_PARTS = 50

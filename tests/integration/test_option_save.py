@@ -193,6 +193,19 @@ def test_what_is_gone_is_removed(
     ]
 
 
+def test_what_is_gone_from_a_class(pytester: pytest.Pytester, run: Run, saved: Saved) -> None:
+    """As from a file; and so is the whole of a class."""
+    one = "class Test{}:\n def test_keeps_5(self): pass\n def test_keeps_6(self): pass\n"
+    pytester.makepyfile(test_app=one.format("A") + one.format("B"))
+    run("--memreturn", SAVE)
+    assert len(saved()) == 4
+    pytester.makepyfile(test_app=one.format("A").replace("def test_keeps_5", "def keeps_5"))
+
+    run("--memreturn", SAVE)
+
+    assert saved() == {"test_app.py::TestA::test_keeps_6": "6.0 MiB"}
+
+
 def test_what_could_not_be_collected_is_not_gone(
     pytester: pytest.Pytester, run: Run, saved: Saved
 ) -> None:
