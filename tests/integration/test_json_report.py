@@ -242,7 +242,7 @@ def test_written_when_the_run_is_interrupted(
     result = pytester.runpytest_inprocess("--memreturn-report=report.json", no_reraise_ctrlc=True)
 
     assert result.ret == status
-    assert verdicts() == {"test_keeps_30": "retained"}
+    assert verdicts() == {"test_keeps_30": "retained", "test_interrupts": "unjudged"}
 
 
 def test_not_written_when_the_process_dies(pytester: pytest.Pytester, scripted: Path) -> None:

@@ -475,6 +475,10 @@ class Reporter:
         assert erase
         self.shown.write(text + "\r")
 
+    def write(self, text: str) -> None:
+        """Go on with it."""
+        self.shown.write(text)
+
     def flush(self) -> None:
         """Nothing waits."""
 
@@ -505,7 +509,7 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, *, captured: bo
     progress("looks into the heaps and then goes on")
     progress("")
     progress("")
-    assert reporter.shown.getvalue() == "memreturn: looks into the heaps and the\r\r"
+    assert reporter.shown.getvalue() == "memreturn: looks into the heaps and the\r\r\r"
     assert capture.asked == 2 * captured
 
 
