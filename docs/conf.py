@@ -20,7 +20,7 @@ nitpick_ignore_regex = [
     ("py:class", r"(collections\.abc|pytest)\.\w+"),
     # What signatures name and nobody imports: aliases of literals (the text says which words
     # they stand for), and private data classes that scripts and snapshots are made of.
-    ("py:class", r"Outcome|PeakQuality|Rung|Survivors|tuple\[Holding"),
+    ("py:class", r"Outcome|PeakQuality|Rung|Survivors|tuple\[(Holding|str)"),
     ("py:class", r"pytest_memreturn\._snapshot\.AllocatorStatistics"),
 ]
 
