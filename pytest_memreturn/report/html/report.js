@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
   // What is asked of every row again and again is read from the page once.
   let entries = Array.from(table.tBodies, (body) => {
     const cells = body.rows[0].cells;
-    const why = cells[3].lastChild.textContent.trim();
+    const why = cells[3].textContent;
     const name = cells[NAME].textContent;
     const sizes = [0, 1, 2].map((column) => cells[column].dataset.bytes);
     return {
