@@ -141,7 +141,7 @@ def test_a_test_that_returned_opens_to_one_line(open_page: Open, records: list[R
     """Its footprint, and where what was allowed came from."""
     page = open_page(records)
     name_of(page, "test_app.py::test_clean").click()
-    line = " ".join(page.locator(".more.open").inner_text().split())
+    line = " ".join(page.locator(".open > .more").inner_text().split())
     assert "50.0 → peak 90.0 → end 50.0 MiB, judged after gc; allowed by default." in line
 
 
@@ -364,7 +364,7 @@ def test_a_run_of_2000_tests_opens_quickly(open_page: Open, many_records: list[R
     page.get_by_label("Name or cause").fill("test_7.py [47]")
     assert page.locator("#shown").inner_text() == "1 of 2,000 shown"
     name_of(page, "test_behaviour[47]").click()
-    assert page.locator(".more.open .details").is_visible()
+    assert page.locator(".open > .more .details").is_visible()
 
 
 def test_2000_tests_that_all_retained_are_no_larger(many_records: list[Record]) -> None:

@@ -50,7 +50,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function toggle(button) {
     const opens = button.getAttribute("aria-expanded") === "false";
     button.setAttribute("aria-expanded", String(opens));
-    document.getElementById(button.getAttribute("aria-controls")).classList.toggle("open", opens);
+    button.closest("tbody").classList.toggle("open", opens);
   }
 
   table.addEventListener("click", (event) => {
