@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_memreturn.report.run import Run
 
+_BETWEEN_ELEMENTS = re.compile(r">\s*\n\s*<")
 _FILES = resources.files("pytest_memreturn.report") / "html"
 
 # All details of a run together take no more than this, so that a page of 2,000 tests stays under
@@ -56,9 +58,9 @@ def _rows(run: Run, environment: Environment) -> Iterator[str]:
     for number, record in enumerate(sorted_records(run.records), 1):
         shown = None
         if record.explanation is not None and room > 0:
-            shown = panel.render(shown=details(record), number=number)
+            shown = _tight(panel.render(shown=details(record), number=number))
             room -= len(shown)
-        yield row.render(record=record, number=number, details=shown)
+        yield _tight(row.render(record=record, number=number, details=shown))
 
 
 def _environment() -> Environment:
@@ -82,6 +84,12 @@ def _environment() -> Environment:
 def _shown(value: Any) -> Any:  # noqa: ANN401 - whatever a template names
     """Text from anywhere as it can be shown; what is markup already has no such text in it."""
     return printable(value) if type(value) is str else value
+
+
+def _tight(markup: str) -> str:
+    """Without line breaks between elements: a browser makes a node of each."""
+    # What comes from outside has no angle brackets any more.
+    return _BETWEEN_ELEMENTS.sub("><", markup)
 
 
 def _text(name: str) -> str:

@@ -95,7 +95,7 @@ def retained(text: str = "x") -> Record:
                     *(Region(f"thread heap {one}", "free", one, one, 0) for one in range(1, 9)),
                 ),
                 live_sizes=(SizeClass(32, 1, 32),),
-                arenas=PooledArenas(1024, (512, 0) * 50),
+                arenas=PooledArenas(1024, (512, 0) * 48),
             ),
             pins=(Pin(text, 1, 2, text, 3, 4, text), Pin("x", 1, 2, "a", 3, 4)),
             one_time=True,
@@ -195,12 +195,12 @@ def test_totals_and_rows() -> None:
     """Most retained first, then what was not judged; each row has sizes in MiB."""
     text = Reader(page(ONE_OF_EACH)).text
     assert "1 of 2 kept 90.0 MiB between them." in text
-    assert re.search(r"judged 2 ▲ retained 1 ✓ returned 1 \? unjudged 2 ", text)
+    assert re.search(r"judged 2 retained 1 returned 1 unjudged 2 ", text)
     rows = [
-        "90.0 ≥ 120.0 2.0 ▲ held-by-malloc t.py::test_k [t.py::test_k]",
-        "0.0 3.0 8.0 ✓ returned tests/test_x.py::test_y",
-        "– – – ? unjudged tests/test_x.py::test_z",
-        "– – – ? skipped t.py::test_s",
+        "90.0 ≥ 120.0 2.0 held-by-malloc t.py::test_k [t.py::test_k]",
+        "0.0 3.0 8.0 returned tests/test_x.py::test_y",
+        "– – – unjudged tests/test_x.py::test_z",
+        "– – – skipped t.py::test_s",
     ]
     places = [text.index(row) for row in rows]
     assert places == sorted(places)
@@ -210,7 +210,7 @@ def test_what_is_known_of_a_test_that_returned() -> None:
     """Its footprint in words, and where what was allowed came from: no more than a line."""
     text = Reader(page(ONE_OF_EACH)).text
     assert "50.0 → peak 53.0 → end 50.0 MiB, judged after a trim; allowed by default." in text
-    assert "cannot read. " in text
+    assert "cannot read." in text
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_everything_that_was_found_is_on_the_page() -> None:
         "main heap, 75.0 MiB",
         "And 3 more with less that is free.",
         "Partial: t.py::test_k",
-        "100 × 1.0 KiB, 25.0 KiB of it live",
+        "96 × 1.0 KiB, 24.0 KiB of it live",
         "32 B 1 0.0 32",
         "größe 1 1 B",
         "in t.py::test_k ← t.py::test_k",
@@ -315,8 +315,7 @@ def test_drawings_tell_what_they_show() -> None:
             hidden = attributes.get("aria-hidden") == "true"
             assert hidden or {"aria-label", "aria-labelledby"} & attributes.keys()
     assert "60.0 MiB free, from main heap + 10.0 MiB on" in found.text
-    assert "arena 1 to 2: 512 B live" not in found.text.split("failure message")[1]
-    assert "arena 1: 512 B live" in found.text
+    assert "arena 1 to 2: 512 B live" in found.text
 
 
 def test_what_was_not_found_has_no_place() -> None:

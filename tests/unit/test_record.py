@@ -20,6 +20,7 @@ from pytest_memreturn._explanation import (
     HeapPicture,
     Holding,
     Line,
+    MappingChange,
     Pin,
     PooledArenas,
     Region,
@@ -76,6 +77,7 @@ FULL = Record(
         tracers=("coverage",),
         unwritten_huge_page_bytes=11,
         allocators=(AllocatorGrowth("malloc", 4, None, 1), AllocatorGrowth("pool", 4, 5, None)),
+        layout=(MappingChange("heap", 1, 9, 1, 2), MappingChange("stack", 2, 1, None, None)),
         heap=HeapPicture(
             proven=True,
             partial=True,
@@ -163,6 +165,22 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         "allocators": (
             {"name": "malloc", "live_bytes": 4, "held_bytes": None, "arenas": 1},
             {"name": "pool", "live_bytes": 4, "held_bytes": 5, "arenas": None},
+        ),
+        "layout": (
+            {
+                "kind": "heap",
+                "before_bytes": 1,
+                "after_bytes": 9,
+                "before_ranges": 1,
+                "after_ranges": 2,
+            },
+            {
+                "kind": "stack",
+                "before_bytes": 2,
+                "after_bytes": 1,
+                "before_ranges": None,
+                "after_ranges": None,
+            },
         ),
         "heap": {
             "proven": True,

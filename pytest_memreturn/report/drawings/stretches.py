@@ -13,11 +13,11 @@ from pytest_memreturn.report.drawings.scale import Scale
 if TYPE_CHECKING:
     from pytest_memreturn._explanation import PooledArenas, Region, RegionKind
 
-# More than that nobody can tell apart on a strip: a region has 8 pixels of 320 then.
-_REGIONS = 40
+# More than that nobody can tell apart on a strip: a region has 10 pixels of 320 then.
+_REGIONS = 32
 # What is next to nothing beside the rest.
 _SMALLEST_PART = 1000
-_COLUMNS = 64
+_COLUMNS = 48
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
   // What is asked of every row again and again is read from the page once.
   let entries = Array.from(table.tBodies, (body) => {
     const cells = body.rows[0].cells;
-    const why = cells[3].lastChild.textContent.trim();
+    const why = cells[3].textContent;
     const name = cells[NAME].textContent;
     const sizes = [0, 1, 2].map((column) => cells[column].dataset.bytes);
     return {
@@ -50,7 +50,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function toggle(button) {
     const opens = button.getAttribute("aria-expanded") === "false";
     button.setAttribute("aria-expanded", String(opens));
-    document.getElementById(button.getAttribute("aria-controls")).classList.toggle("open", opens);
+    button.closest("tbody").classList.toggle("open", opens);
   }
 
   table.addEventListener("click", (event) => {
