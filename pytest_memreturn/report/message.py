@@ -29,6 +29,7 @@ _PAGE_COLUMNS, _PAGE_LINES = 100, 12
 _EXPENDABLE = (
     *("malloc", "hidden", "excluded", "", "arenas", "huge pages", "more", "segment", "child"),
     *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete", "survivors"),
+    *("try", "one-time"),
 )
 # Between a figure and its unit, where no line is folded.
 _UNIT = re.compile(r"(?<=\d) (?=[KMGT]?i?B\b)")
@@ -63,11 +64,13 @@ def _few(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """As many of the entries as fit on a page, and how many more there are."""
     lines = [len(_labelled(label, text, _PAGE_COLUMNS)) for label, text in entries]
     left_out: set[int] = set()
+    # Something to try is always left.
+    first_try = next((number for number, one in enumerate(entries) if one[0] == "try"), None)
     for expendable in _EXPENDABLE:
         for number in reversed(range(len(entries))):
             if 1 + sum(lines) + bool(left_out) <= _PAGE_LINES:
                 break
-            if entries[number][0] == expendable:
+            if entries[number][0] == expendable and number != first_try:
                 left_out.add(number)
                 lines[number] = 0
     kept = [one for number, one in enumerate(entries) if number not in left_out]
