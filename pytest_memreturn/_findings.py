@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._accounts import FREE, LIVE
@@ -184,11 +184,11 @@ def _survivors(
             all_python_bytes=everything,
             all_live_bytes=malloc_live_bytes,
         )
-    elif not found.is_whole and 2 * (in_malloc_bytes or 0) < live_growth:
+    if not found.is_whole and 2 * (in_malloc_bytes or 0) < live_growth:
         # The objects that nobody had the time to look at may have the rest.
         in_malloc_bytes = None
     if sum(one.bytes for one in newborn.types) > sum(one.bytes for one in found.types):
-        found = newborn
+        found = replace(newborn, is_whole=found.is_whole)
     return found, in_malloc_bytes
 
 

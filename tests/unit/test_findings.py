@@ -395,6 +395,20 @@ def test_what_nobody_had_the_time_to_look_at_is_not_native(
     assert any("are partial" in one for one in found.explanation.incomplete)
 
 
+def test_the_newborn_make_no_census_whole() -> None:
+    """They may be more than it has come upon, and tell nothing of what it has not."""
+    found = Case(
+        reading(1000, pool(500, 1000)),
+        reading(2000, pool(1500, 2000)),
+        released={},
+        newborn=names(90),
+        looks=Looks(dataclasses.replace(names(40), is_whole=False), all_python_bytes=600),
+    ).findings()
+    assert found.causes.bytes_by_cause == {"unexplained": 1000}
+    assert [one.type for one in found.explanation.survivors] == ["of 90"]
+    assert any("are partial" in one for one in found.explanation.incomplete)
+
+
 def test_where_all_shows_nobody_counts_all_objects() -> None:
     """That takes its time, and addresses tell whose it is."""
     looks = Looks(names(40), all_python_bytes=10**6)
