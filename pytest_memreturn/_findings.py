@@ -188,6 +188,11 @@ def _survivors(
         ):
             everything = instruments.examiner.python_in_malloc_bytes(stock.at_gate.allocators)
     in_malloc_bytes = found.in_malloc_bytes
+    live_growth = sum(
+        size
+        for account, size in stock.ledger.accounts.items()
+        if account.endswith(LIVE) and account != "python" + LIVE
+    )
     if everything is not None:
         malloc_live_bytes = sum(
             one.live_bytes + one.own_mapping_live_bytes
@@ -195,17 +200,15 @@ def _survivors(
             # What a pool has of malloc's blocks is among malloc's own.
             if one.name != "python" and one.counts and not one.is_from_malloc
         )
-        live_growth = sum(
-            size
-            for account, size in stock.ledger.accounts.items()
-            if account.endswith(LIVE) and account != "python" + LIVE
-        )
         in_malloc_bytes = python_share(
             live_growth,
             named_bytes=max(found.in_malloc_bytes or 0, newborn.in_malloc_bytes or 0),
             all_python_bytes=everything,
             all_live_bytes=malloc_live_bytes,
         )
+    if not found.is_whole and 2 * (in_malloc_bytes or 0) < live_growth:
+        # The objects that nobody had the time to look at may have the rest.
+        in_malloc_bytes = None
     if sum(one.bytes for one in newborn.types) > sum(one.bytes for one in found.types):
         found = replace(newborn, is_whole=found.is_whole)
     return found, in_malloc_bytes

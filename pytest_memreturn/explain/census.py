@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # As many at once as it takes for the loops in C to count for more than those in Python.
 _BATCH = 1000
 _CONTAINERS = (dict, list, tuple, set, frozenset, array, defaultdict)
+# So many are looked at whatever time it takes: of an ordinary process on a busy machine, all.
+_MOST_IN_ANY_CASE = 200_000
 # Blocks of a mebibyte: coarse enough for a set of all that are new.
 BLOCK_BITS = 20
 
@@ -38,7 +40,8 @@ class Census:
 
     Takes 8 bytes for each object that gc tracks, and some 100 for each candidate and each
     untracked tuple and dict. Objects of this package are left out, and what they keep in tuples,
-    lists and the like: `own` has their ids. Stops once `is_over`, and is not `is_whole` then.
+    lists and the like: `own` has their ids. Stops once `is_over` where there are many, and is not
+    `is_whole` then.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class Census:
         holds, is_larger = frozenset(blocks).__contains__, larger_than_bytes.__lt__
         is_of_wanted_type = frozenset(wanted_types).__contains__
         for first in range(0, len(tracked), _BATCH):
-            if self._is_over():
+            if first >= _MOST_IN_ANY_CASE and self._is_over():
                 self.is_whole = False
                 return
             batch = tracked[first : first + _BATCH]

@@ -26,6 +26,7 @@ _PAGE_COLUMNS, _PAGE_LINES = 100, 12
 _EXPENDABLE = (
     *("malloc", "hidden", "excluded", "", "arenas", "huge pages", "more", "segment", "child"),
     *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete", "survivors"),
+    *("try", "one-time"),
 )
 _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 
@@ -58,11 +59,13 @@ def _few(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """As many of the entries as fit on a page, and how many more there are."""
     lines = [len(labelled(label, text, _PAGE_COLUMNS)) for label, text in entries]
     left_out: set[int] = set()
+    # Something to try is always left.
+    first_try = next((number for number, one in enumerate(entries) if one[0] == "try"), None)
     for expendable in _EXPENDABLE:
         for number in reversed(range(len(entries))):
             if 1 + sum(lines) + bool(left_out) <= _PAGE_LINES:
                 break
-            if entries[number][0] == expendable:
+            if entries[number][0] == expendable and number != first_try:
                 left_out.add(number)
                 lines[number] = 0
     kept = [one for number, one in enumerate(entries) if number not in left_out]

@@ -267,6 +267,38 @@ def test_a_message_keeps_to_its_width(record: Record, width: int, verbosity: int
         assert len(line) <= width
 
 
+ADVISED = Record(
+    nodeid="t",
+    verdict="retained",
+    gate="collect",
+    window="call",
+    cause="pinned-malloc",
+    causes={"pinned-malloc": 10 * MIB},
+    retained_bytes=10 * MIB,
+    allowed_bytes=0,
+    allowed_origin="default",
+    readings={"baseline": 0, "collect": 10 * MIB, "trim": 5 * MIB},
+    explanation=Explanation(
+        parts={"malloc-free": {"thread-arenas-tops": 2 * MIB}},
+        released={"malloc": 5 * MIB},
+        held_by_pytest=(Holding("log records that pytest captured", 9, 2 * MIB),),
+        unwritten_huge_page_bytes=2 * MIB,
+        one_time=True,
+    ),
+)
+
+
+@given(records(SHORT, "retained"), st.integers(-2, 1))
+@example(ADVISED, 0)
+def test_a_message_is_a_page(record: Record, verbosity: int) -> None:
+    """Of twelve lines, as long as names are short; and something to try is among them."""
+    lines = render_message(record, width=100, verbosity=verbosity)
+    assert len(lines) <= 12
+    whole = render_message(record, width=100, verbosity=2)
+    tried = [any(line.startswith("  try  ") for line in found) for found in (lines, whole)]
+    assert tried[0] or not tried[1]
+
+
 # What is drawn to fit: a line each, whatever the width.
 PICTURES = ("  heap       ", "  arenas     ")
 

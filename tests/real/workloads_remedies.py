@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 MIB = 1024 * 1024
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -395,6 +396,41 @@ def test_where_nearly_all_is_free_nobody_looks_for_survivors(live: int, asked: i
     found = case.findings()
     assert len(case.looks.asked) == asked
     assert found.causes.first == "held-by-pool"
+
+
+@pytest.mark.parametrize(
+    ("named_bytes", "causes"),
+    [
+        pytest.param(400, {"unexplained": 1000}, id="little"),
+        pytest.param(600, {"live-python": 600, "live-native": 400}, id="most"),
+    ],
+)
+def test_what_nobody_had_the_time_to_look_at_is_not_native(
+    named_bytes: int, causes: dict[str, int]
+) -> None:
+    """Where half of it has a name, that is the first cause, whoever has the rest."""
+    found = Case(
+        reading(1000, pool(500, 1000)),
+        reading(2000, pool(1500, 2000)),
+        released={},
+        looks=Looks(dataclasses.replace(names(named_bytes), is_whole=False)),
+    ).findings()
+    assert found.causes.bytes_by_cause == causes
+    assert any("are partial" in one for one in found.explanation.incomplete)
+
+
+def test_the_newborn_make_no_census_whole() -> None:
+    """They may be more than it has come upon, and tell nothing of what it has not."""
+    found = Case(
+        reading(1000, pool(500, 1000)),
+        reading(2000, pool(1500, 2000)),
+        released={},
+        newborn=names(90),
+        looks=Looks(dataclasses.replace(names(40), is_whole=False), all_python_bytes=600),
+    ).findings()
+    assert found.causes.bytes_by_cause == {"unexplained": 1000}
+    assert [one.type for one in found.explanation.survivors] == ["of 90"]
+    assert any("are partial" in one for one in found.explanation.incomplete)
 
 
 def test_where_all_shows_nobody_counts_all_objects() -> None:

@@ -19,7 +19,7 @@ import pytest
 from pytest_memreturn._explanation import Survivors, SurvivorType
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import AllocatorStatistics, MappedRange, Snapshot
-from pytest_memreturn.explain import survivors
+from pytest_memreturn.explain import census, survivors
 from pytest_memreturn.explain.survivors import (
     find_newborn,
     find_survivors,
@@ -451,6 +451,7 @@ def test_all_that_python_objects_hold_of_malloc(monkeypatch: pytest.MonkeyPatch)
     assert python_in_malloc_bytes(512) == sys.getsizeof(large)
     whole = sum(sys.getsizeof(one) for one in (large, small, *holders))
     assert python_in_malloc_bytes(0) == whole
+    monkeypatch.setattr(census, "_MOST_IN_ANY_CASE", 0)
     assert python_in_malloc_bytes(0, lambda: True) is None
 
 
@@ -502,7 +503,8 @@ def test_the_largest_types_are_followed_to_what_keeps_them() -> None:
         KEPT.clear()
 
 
-def test_a_census_that_ran_out_of_time_is_not_whole() -> None:
+def test_a_census_that_ran_out_of_time_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has seen is told, as no more than that."""
+    monkeypatch.setattr(census, "_MOST_IN_ANY_CASE", 0)
     found = find_survivors(OLD, Snapshot(0, 0, ranges=tuple(heap((5, 6)))), lambda: True)
     assert (found.types, found.is_whole) == ((), False)
