@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_memreturn import _options, _xdist
+from pytest_memreturn import _marks, _options, _xdist
 from pytest_memreturn._errors import (
     InvalidSettingError,
     MemoryNotReturnedWarning,
@@ -71,7 +71,7 @@ class Session:
         Loading them takes as long as a small test, and belongs to none. Raises
         `pytest.UsageError` for what a hook gives and that can't be used.
         """
-        judges = self._settings.enabled.value or _options.any_asks(items)
+        judges = self._settings.enabled.value or _marks.any_asks(items)
         if judges and self._settings.mode.value != "off":
             try:
                 self.instruments()
@@ -101,16 +101,16 @@ class Session:
         """How `item` is to be judged; ``None`` when it isn't. Raises `InvalidSettingError`."""
         if self._settings.mode.value == "off":
             return None
-        if not _options.is_marked(item):
+        if not _marks.is_marked(item):
             return self._settings if self._settings.enabled.value else None
-        settings = resolve([*_options.marker_sources(item), *self._sources])
+        settings = resolve([*_marks.marker_sources(item), *self._sources])
         return settings if settings.enabled.value else None
 
     def settings_or_fail(self, item: pytest.Item) -> Settings | None:
         """`settings_for`, where a wrong mark fails the phase, with no more than its message."""
         try:
             settings = self.settings_for(item)
-            if self._problem is None or (settings is None and not _options.may_open_blocks(item)):
+            if self._problem is None or (settings is None and not _marks.may_open_blocks(item)):
                 return settings
             problem = self._problem
         except InvalidSettingError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from pytest_memreturn import _options, hookspecs
+from pytest_memreturn import _marks, _options, hookspecs
 
 if TYPE_CHECKING:
     from pytest_memreturn._ending import Ending
@@ -36,14 +36,14 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check all settings of the run before its first test, where there are any."""
-    config.addinivalue_line("markers", _options.MARK_HELP)
+    config.addinivalue_line("markers", _marks.MARK_HELP)
     if _options.are_given(config) or _options.may_have_workers(config):
         _judging(config)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make ready what tests are judged with, when all of them are known."""
-    if _JUDGING in session.config.stash or _options.any_asks(session.items):
+    if _JUDGING in session.config.stash or _marks.any_asks(session.items):
         _judging(session.config).session.prepare(session.items)
 
 
@@ -53,7 +53,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     The only thing that a test pays for in a run that judges none.
     """
-    if _JUDGING not in item.config.stash and _options.is_marked(item):
+    if _JUDGING not in item.config.stash and _marks.is_marked(item):
         _judging(item.config)
 
 

@@ -20,6 +20,7 @@ print(json.dumps([int(status), sorted(sys.modules)]))
 """
 _LIGHT = {
     "pytest_memreturn",
+    "pytest_memreturn._marks",
     "pytest_memreturn._options",
     "pytest_memreturn.hookspecs",
     "pytest_memreturn.plugin",

@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 
 import pytest_memreturn
-from pytest_memreturn import _errors, _failures, _options, hookspecs
+from pytest_memreturn import _errors, _failures, _marks, _options, hookspecs
 from pytest_memreturn.__main__ import COMMANDS
 from pytest_memreturn._accounts import FREE
 from pytest_memreturn._free_parts import PINNED, TRIMMABLE, split_free
@@ -193,7 +193,7 @@ def test_every_option_of_a_command_is_in_its_table(command: ModuleType) -> None:
 
 def test_the_marker_is_written_as_it_is() -> None:
     """The page of options shows the marker with all its keywords and their defaults."""
-    signature, _, _ = _options.MARK_HELP.partition(":")
+    signature, _, _ = _marks.MARK_HELP.partition(":")
     assert f"`{signature}`" in page("reference/options.md")
 
 

@@ -55,6 +55,7 @@ FLOORS = (
     ("reruns",),
     ("_measure",),
     ("doctor",),
+    ("_marks",),
     ("_options",),
     ("hookspecs",),
     ("_additions",),
@@ -241,6 +242,7 @@ def test_loading_the_plugin_is_cheap(
     assert [ast.literal_eval(line) for line in found.outlines] == [
         [
             "pytest_memreturn",
+            "pytest_memreturn._marks",
             "pytest_memreturn._options",
             "pytest_memreturn.hookspecs",
             "pytest_memreturn.plugin",
