@@ -100,17 +100,18 @@ ORDINARY = "not extended and not browser"
 SCRIPTED = "not real and not browser"
 
 
-@nox.session(python=PYTHONS)
+# Where there is no other, it is no waste to ask for it by name.
+@nox.session(python=NOT_TESTED_BY_MAKE or PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run what allocates little against the built wheel, with the newest of everything."""
     session.install(".", "--group", "test")
     check_newest(session)
-    # Where `make test` has run the rest, only what a user sees can differ in the wheel.
-    parts = [] if session.python in NOT_TESTED_BY_MAKE else ["tests/integration"]
-    run_suite(session, "-m", SCRIPTED, *parts)
+    # What a user sees can differ in the wheel, and `coverage` has the rest of it on the newest
+    # Python. Laws are about our own code alone, and hold there and for `make test`.
+    units = [] if session.python == PYTHONS[-1] else ["tests/unit"]
+    run_suite(session, "-m", SCRIPTED, "tests/integration", *units)
 
 
-# Where there is no other, it is no waste to ask for it by name.
 @nox.session(python=NOT_TESTED_BY_MAKE or PYTHONS)
 def real(session: nox.Session) -> None:
     """Run what truly allocates against the built wheel, where `make test` has not."""
@@ -146,8 +147,7 @@ def lowest(session: nox.Session) -> None:
         found = installed[name].split(".")
         assert found[: lowest_version.count(".") + 1] == lowest_version.split("."), installed[name]
         assert not any(int(part) for part in found[lowest_version.count(".") + 1 :]), found
-    # Laws are about our own code alone, whatever version of anything is there.
-    run_suite(session, "-m", SCRIPTED, "--ignore=tests/property")
+    run_suite(session, "-m", SCRIPTED, "tests/integration", "tests/unit")
 
 
 @nox.session(python=PYTHONS[-1], default=False)
