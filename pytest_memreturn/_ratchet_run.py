@@ -70,6 +70,7 @@ class RatchetRun:
         # Those with recorded blocks that ran to their end: a block that did not come is gone.
         self._with_blocks = {one.nodeid for one in self._recorded.entries if one.label is not None}
         self._to_the_end: set[str] = set()
+        self._cut_short: set[str] = set()
         self._found = Changes()
         self._was_written = False
 
@@ -138,10 +139,17 @@ class RatchetRun:
             known = self._judged.get(one.key)
             self._judged[one.key] = one if known is None else one.worse(known)
 
-    def ran_to_end(self, nodeid: str) -> None:
-        """Note a test that has passed, with all of its blocks."""
-        if nodeid in self._with_blocks:
-            self._to_the_end.add(nodeid)
+    def phase_ended(self, nodeid: str, phase: str | None, *, passed: bool) -> None:
+        """Note how far a test came that has recorded blocks. A subtest tells of a part of it."""
+        if nodeid not in self._with_blocks:
+            return
+        if phase == "teardown":
+            if nodeid not in self._cut_short:
+                self._to_the_end.add(nodeid)
+        elif not passed:
+            self._cut_short.add(nodeid)
+        elif phase == "setup":  # of an attempt, which may not be the first
+            self._cut_short.discard(nodeid)
 
     def write(self) -> list[str]:
         """Compare, and write what is to be kept; what of that went wrong."""

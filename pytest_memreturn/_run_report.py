@@ -102,8 +102,8 @@ class RunReport:
             self._attempts.fail(test)
         elif report.when == "teardown":
             self._keep(self._attempts.end(test))
-        if self._ratchet is not None and report.when == "call" and report.passed:
-            self._ratchet.ran_to_end(nodeid)
+        if self._ratchet is not None:
+            self._ratchet.phase_ended(nodeid, report.when, passed=report.passed)
 
     def worker_lost(self, node: object, error: object) -> None:
         """Note a worker that has gone before its end."""

@@ -246,6 +246,60 @@ def test_a_block_that_was_not_reached_is_not_gone(
     assert saved() == before
 
 
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="pytest has subtests from 9.0 on")
+def test_a_block_after_a_subtest_that_passed_is_not_gone(
+    pytester: pytest.Pytester, run: Run, saved: Saved
+) -> None:
+    """A subtest reports as its test does; the test has failed before the block."""
+    suite = """
+        def test_keeps_5(memreturn, subtests):
+            with subtests.test("first"): pass
+            {}
+            with memreturn(label="a"): pass
+    """
+    pytester.makepyfile(test_app=suite.format(""))
+    run(SAVE)
+    before = saved()
+    assert len(before) == 1
+    pytester.makepyfile(
+        test_app=suite.format("assert 0") + "\ndef test_keeps_6(memreturn):\n"
+        "    with memreturn(label='b'): pass"
+    )
+
+    run(SAVE)
+
+    assert before.items() < saved().items()
+
+
+def test_a_block_that_the_last_attempt_has_not_is_gone(
+    pytester: pytest.Pytester, run: Run, saved: Saved
+) -> None:
+    """That an earlier attempt was cut short says nothing: pytest-rerunfailures runs it again."""
+    pytester.makepyfile(
+        test_app="""
+        def test_keeps_5(memreturn):
+            with memreturn(label="a"): pass
+        def test_keeps_6(memreturn):
+            with memreturn(label="b"): pass
+        """
+    )
+    run(SAVE)
+    pytester.makepyfile(
+        test_app="""
+        attempts = []
+        def test_keeps_5():
+            attempts.append(1)
+            assert len(attempts) > 1
+        def test_keeps_6(memreturn):
+            with memreturn(label="b"): pass
+        """
+    )
+
+    run(SAVE, "-p", "pytest_rerunfailures", "--reruns=1").assert_outcomes(passed=2)
+
+    assert saved() == {"test_app.py::test_keeps_6 b": "6.0 MiB"}
+
+
 def test_a_test_that_fails_by_itself_keeps_its_entry(
     pytester: pytest.Pytester, run: Run, saved: Saved
 ) -> None:
