@@ -148,6 +148,12 @@ def test_an_environment_that_nobody_knows() -> None:
     )
 
 
+def test_a_merged_report_is_of_several_environments() -> None:
+    """Which is said behind the facts, which are those of the first."""
+    text = markdown(environment={**ENVIRONMENT, "others": [ENVIRONMENT, ENVIRONMENT]})
+    assert text.endswith(" · and in 2 other environments: the report is a merged one\n")
+
+
 def test_what_is_missing_comes_first() -> None:
     """A reviewer of half a run must know that it is half a run, and which tests never ended."""
     partial = Partial("the run was interrupted", ("test_a.py::test_x", "test_a.py::test_y"))
