@@ -22,7 +22,7 @@ from pytest_memreturn.ratchet.file import (
     ratchet_text,
     read_ratchet,
 )
-from pytest_memreturn.ratchet.lines import compared_lines, saved_lines, wrapped
+from pytest_memreturn.ratchet.lines import compared_lines, folded, saved_lines
 from pytest_memreturn.ratchet.surroundings import differences, surroundings
 from pytest_memreturn.report.files import check_writable, write_whole
 from pytest_memreturn.report.printable import on_one_line, printable
@@ -114,6 +114,11 @@ class RatchetRun:
             raise pytest.UsageError(self.problem)
 
     @property
+    def saves(self) -> bool:
+        """Whether a file is to be written at the end."""
+        return self._save is not None
+
+    @property
     def compares(self) -> bool:
         """Whether tests are held to what was recorded; otherwise they are only recorded."""
         return self._compare is not None
@@ -183,7 +188,7 @@ class RatchetRun:
         name = self._source.name
         if self._elsewhere:
             where = "; ".join(self._elsewhere)
-            yield from wrapped(f"{name} was recorded in another environment: {where}", width)
+            yield from folded(f"{name} was recorded in another environment: {where}", width)
         saved_to = self._save.name if self._save is not None and self._was_written else None
         if self.compares:
             yield from compared_lines(
@@ -192,7 +197,7 @@ class RatchetRun:
         elif saved_to is not None:
             yield from saved_lines(name, self._found, width, all_of_them=all_of_them)
         if self._save is not None and not self._judged_any:
-            yield from wrapped(
+            yield from folded(
                 f"{self._save.name} was not written: nothing was judged "
                 "(--memreturn judges every test)",
                 width,

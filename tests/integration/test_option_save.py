@@ -335,6 +335,30 @@ def test_a_run_that_is_interrupted_saves_what_was_judged(
     assert sorted(saved().values()) == ["5.0 MiB", "6.0 MiB", "9.0 MiB"]
 
 
+def test_a_run_that_is_interrupted_says_that_its_file_lacks_tests(
+    pytester: pytest.Pytester, scripted: object
+) -> None:
+    """Also where no report was asked for."""
+    del scripted
+    pytester.makepyfile(
+        test_app="""
+        import pytest
+        def test_keeps_5(): pass
+        def test_interrupts(): pytest.exit("enough")
+        def test_keeps_6(): pass
+        """
+    )
+
+    result = pytester.runpytest_inprocess("--memreturn", SAVE)
+
+    result.stdout.fnmatch_lines(
+        [
+            "PARTIAL Exit: enough; 1 of 3 tests were not reached",
+            "m.json: recorded 1 test that retains 5.0 MiB (1 new)",
+        ]
+    )
+
+
 @pytest.mark.parametrize("arguments", [(), ("--memreturn", "--collect-only")])
 def test_where_nothing_is_judged_nothing_is_written(
     pytester: pytest.Pytester, run: Run, arguments: tuple[str, ...]
