@@ -15,7 +15,7 @@ from pytest_memreturn.report.drawings.stacked_bar import fill
 from pytest_memreturn.report.environments import others_in_words
 from pytest_memreturn.report.html_details import details
 from pytest_memreturn.report.message import footprint_in_words
-from pytest_memreturn.report.names import name_of
+from pytest_memreturn.report.names import name_of, state_of
 from pytest_memreturn.report.printable import printable
 from pytest_memreturn.report.table import sorted_records
 
@@ -80,7 +80,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"size": format_size, "mib": format_mib}
-    found.filters |= {"footprint": footprint_in_words, "name": name_of}
+    found.filters |= {"footprint": footprint_in_words, "name": name_of, "state": state_of}
     found.globals |= {"fill": fill, "recommended": recommended}
     return found
 

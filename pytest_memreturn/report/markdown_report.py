@@ -125,10 +125,11 @@ def _table_head(headings: Sequence[str], rule: str) -> str:
 
 
 def _cells(record: Record) -> tuple[str, str, str, str]:
+    recorded = "" if record.recorded_bytes is None else ", as recorded"
     return (
         code(name_of(record)),
         format_size(record.retained_bytes or 0),
-        format_size(record.allowed_bytes or 0),
+        format_size(record.allowed_bytes or 0) + recorded,
         code(record.cause or ""),
     )
 

@@ -265,6 +265,12 @@ def test_a_merged_report_is_of_several_environments() -> None:
     assert "others" not in Reader(page([], {**ENVIRONMENT, "others": []})).text
 
 
+def test_what_passes_since_it_was_recorded_says_so() -> None:
+    """It has not returned its memory, though nobody fails for it."""
+    text = Reader(page([replace(RETURNED, recorded_bytes=7 * MIB)])).text
+    assert "recorded tests/test_x.py::test_y" in text
+
+
 def test_an_attempt_that_was_not_the_first_says_so() -> None:
     """As in every other report."""
     earlier = Attempt("retained", MIB, "held-by-python", None)
