@@ -22,7 +22,7 @@ from pytest_memreturn.ratchet.file import (
     ratchet_text,
     read_ratchet,
 )
-from pytest_memreturn.ratchet.lines import compared_lines, saved_lines, wrapped
+from pytest_memreturn.ratchet.lines import compared_lines, folded, saved_lines
 from pytest_memreturn.ratchet.surroundings import differences, surroundings
 from pytest_memreturn.report.files import check_writable, write_whole
 from pytest_memreturn.report.printable import on_one_line, printable
@@ -70,6 +70,7 @@ class RatchetRun:
         # Those with recorded blocks that ran to their end: a block that did not come is gone.
         self._with_blocks = {one.nodeid for one in self._recorded.entries if one.label is not None}
         self._to_the_end: set[str] = set()
+        self._cut_short: set[str] = set()
         self._found = Changes()
         self._was_written = False
 
@@ -113,6 +114,11 @@ class RatchetRun:
             raise pytest.UsageError(self.problem)
 
     @property
+    def saves(self) -> bool:
+        """Whether a file is to be written at the end."""
+        return self._save is not None
+
+    @property
     def compares(self) -> bool:
         """Whether tests are held to what was recorded; otherwise they are only recorded."""
         return self._compare is not None
@@ -138,10 +144,17 @@ class RatchetRun:
             known = self._judged.get(one.key)
             self._judged[one.key] = one if known is None else one.worse(known)
 
-    def ran_to_end(self, nodeid: str) -> None:
-        """Note a test that has passed, with all of its blocks."""
-        if nodeid in self._with_blocks:
-            self._to_the_end.add(nodeid)
+    def phase_ended(self, nodeid: str, phase: str | None, *, passed: bool) -> None:
+        """Note how far a test came that has recorded blocks. A subtest tells of a part of it."""
+        if nodeid not in self._with_blocks:
+            return
+        if phase == "teardown":
+            if nodeid not in self._cut_short:
+                self._to_the_end.add(nodeid)
+        elif not passed:
+            self._cut_short.add(nodeid)
+        elif phase == "setup":  # of an attempt, which may not be the first
+            self._cut_short.discard(nodeid)
 
     def write(self) -> list[str]:
         """Compare, and write what is to be kept; what of that went wrong."""
@@ -175,7 +188,7 @@ class RatchetRun:
         name = self._source.name
         if self._elsewhere:
             where = "; ".join(self._elsewhere)
-            yield from wrapped(f"{name} was recorded in another environment: {where}", width)
+            yield from folded(f"{name} was recorded in another environment: {where}", width)
         saved_to = self._save.name if self._save is not None and self._was_written else None
         if self.compares:
             yield from compared_lines(
@@ -184,7 +197,7 @@ class RatchetRun:
         elif saved_to is not None:
             yield from saved_lines(name, self._found, width, all_of_them=all_of_them)
         if self._save is not None and not self._judged_any:
-            yield from wrapped(
+            yield from folded(
                 f"{self._save.name} was not written: nothing was judged "
                 "(--memreturn judges every test)",
                 width,

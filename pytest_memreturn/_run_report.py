@@ -70,8 +70,8 @@ class RunReport:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether this process has a table or a file to give."""
-        return bool(self._targets)
+        """Whether this process has a table or a file to give, which may lack something."""
+        return bool(self._targets) or (self._ratchet is not None and self._ratchet.saves)
 
     def verdict_is_due(self, nodeid: str, gate: Gate) -> None:
         """Expect a record of a test that is run in this process."""
@@ -102,8 +102,8 @@ class RunReport:
             self._attempts.fail(test)
         elif report.when == "teardown":
             self._keep(self._attempts.end(test))
-        if self._ratchet is not None and report.when == "call" and report.passed:
-            self._ratchet.ran_to_end(nodeid)
+        if self._ratchet is not None:
+            self._ratchet.phase_ended(nodeid, report.when, passed=report.passed)
 
     def worker_lost(self, node: object, error: object) -> None:
         """Note a worker that has gone before its end."""
@@ -145,7 +145,7 @@ class RunReport:
     def write_summary(self, terminal: pytest.TerminalReporter) -> None:
         """The table where it was asked for, and every reading that could not be had."""
         wants_table = any(target.format == TABLE for target in self._targets)
-        partial = self._partial if self._targets else None
+        partial = self._partial if self.is_wanted else None
         columns = shutil.get_terminal_size().columns
         ratchet = list(self._ratchet_lines(terminal, columns))
         if not (wants_table or self._unjudged or self._unwritten or partial or ratchet):

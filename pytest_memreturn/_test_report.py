@@ -109,6 +109,9 @@ def _own_outcome(
     item: pytest.Item, report: pytest.TestReport, settings_for: SettingsFor
 ) -> list[Record]:
     outcome: str = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+    if outcome not in _HOW_IT_ENDED:
+        # A plugin that forgives or repeats it has a word of its own; an exception it is.
+        outcome = "failed"
     if report.when == "setup" and outcome == "failed":
         outcome = "error"
     phase = "in set-up" if report.when == "setup" else "by itself"

@@ -84,8 +84,6 @@ class _Judging:
         self._report = RunReport(
             config, self.session.instruments_in_use, self.session.gate_of_all()
         )
-        if self._report.is_wanted:
-            config.pluginmanager.register(_Following(self._report.ending), "memreturn-following")
         if config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) > 0:
             config.pluginmanager.register(_Beside(), "memreturn-beside")
         self._ratchet: RatchetRun | None = None
@@ -99,6 +97,8 @@ class _Judging:
             self.session.hold_to(ratchet)
             self._report.hold_to(ratchet)
             config.pluginmanager.register(ratchet.collected, "memreturn-collected")
+        if self._report.is_wanted:
+            config.pluginmanager.register(_Following(self._report.ending), "memreturn-following")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:

@@ -72,6 +72,8 @@ def _pieces(run: Run, arguments: argparse.Namespace) -> Iterable[str]:
     by_suffix = next((name for name, one in FORMATS.items() if one.suffix == suffix), _TEXT)
     chosen = arguments.format or by_suffix
     if chosen != _TEXT:
+        if (problem := FORMATS[chosen].missing(chosen)) is not None:
+            raise _streams.CommandError(f"the format {chosen} {problem}")
         return FORMATS[chosen].render(run)
     verbosity = VERBOSE if arguments.verbose else 0
     width = _streams.width_of(arguments)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._sizes import format_mib, format_size
-from pytest_memreturn.report.printable import NO_BREAK, on_one_line, printable
+from pytest_memreturn.report.printable import NO_BREAK, on_one_line
 from pytest_memreturn.report.table import shortened
+from pytest_memreturn.report.wrapped import INDENT, wrapped
 
 if TYPE_CHECKING:
     from pytest_memreturn.ratchet.changes import Change, Changes
@@ -34,7 +34,7 @@ def compared_lines(
     parts = [f"{found.compared} recorded {_tests(found.compared)} compared", less, *_counts(found)]
     if found.compared or found.gone or found.renamed or found.other_gate:
         # Of a run that judged none of them, and of an empty file, there is nothing to say.
-        yield from wrapped(f"{name}: {_listed(parts)}", width)
+        yield from folded(f"{name}: {_listed(parts)}", width)
     changes = {
         "less": found.less,
         "gone": found.gone,
@@ -43,19 +43,19 @@ def compared_lines(
     }
     yield from _rows(changes, width, all_of_them=all_of_them)
     if found.other_gate:
-        yield from wrapped(
+        yield from folded(
             "gate: what was recorded at one gate is not allowed at another: record it anew", width
         )
     if found.renamed:
-        yield from wrapped(
+        yield from folded(
             f"renamed? if it is so, change the name in {name}: nothing was recorded of the new one",
             width,
         )
     if (found.less or found.gone) and saved_to is None:
         option = f"--memreturn-save={shlex.quote(name)}"
-        yield from wrapped(f"to keep what was gained, add {option}", width)
+        yield from folded(f"to keep what was gained, add {option}", width)
     if saved_to is not None:
-        yield from wrapped(f"{saved_to}: {_recorded(found)}", width)
+        yield from folded(f"{saved_to}: {_recorded(found)}", width)
         yield from _not_saved(found, saved_to, width)
 
 
@@ -67,7 +67,7 @@ def saved_lines(name: str, found: Changes, width: int, *, all_of_them: bool) -> 
         if changes
     ]
     changed = _listed([*parts, *_counts(found)]) or "nothing changed"
-    yield from wrapped(f"{name}: {_recorded(found)} ({changed})", width)
+    yield from folded(f"{name}: {_recorded(found)} ({changed})", width)
     changes = {
         "new": found.new,
         "more": found.more,
@@ -83,7 +83,7 @@ def _not_saved(found: Changes, name: str, width: int) -> Iterator[str]:
     count = len(found.new) + len(found.more) + len(found.renamed) + len(found.other_gate)
     if count:
         option = f"--memreturn-save={shlex.quote(name)}"
-        yield from wrapped(
+        yield from folded(
             f"not recorded: {count} {_tests(count)} that retain{'s' if count == 1 else ''} more "
             f"than is allowed. To record that, too: --memreturn-compare= {option}",
             width,
@@ -131,16 +131,9 @@ def _rows_of(kind: str, change: Change) -> Iterator[tuple[str, str, Key]]:
         yield "", "is now", change.new_key
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def folded(text: str, width: int) -> list[str]:
     """A sentence in lines of at most so many columns, but for longer words."""
-    lines = textwrap.wrap(
-        printable(text),
-        width,
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(NO_BREAK, " ") for line in lines]
+    return wrapped(text, width, rest=INDENT)
 
 
 def _listed(parts: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_memreturn._sizes import format_size
+from pytest_memreturn.report.names import state_of
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Record
@@ -49,7 +50,7 @@ def _words(record: Record) -> str:
         words = f"retained {format_size(kept_bytes)}"
         words += f", {record.cause}" if record.cause else ""
     elif record.verdict == "returned" and kept_bytes > 0:
-        words = f"returned, kept {format_size(kept_bytes)}"
+        words = f"{state_of(record)}, kept {format_size(kept_bytes)}"
     else:
         words = record.verdict
     return f"{record.label}: {words}" if record.label else words

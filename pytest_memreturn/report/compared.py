@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_memreturn.report.environments import Difference, differences
+from pytest_memreturn.report.names import state_of
 from pytest_memreturn.report.same_test import Key, badness, kept_bytes, key_of, rank
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Side:
     @property
     def state(self) -> str:
         """Who has the memory, or why nobody knows, in a word."""
-        return self.worst.cause or self.worst.own_outcome or self.worst.verdict
+        return state_of(self.worst)
 
 
 @dataclass(frozen=True, slots=True)

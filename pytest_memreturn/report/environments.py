@@ -57,6 +57,15 @@ def one_environment(environments: list[dict[str, Any]]) -> dict[str, Any]:
     return {**first, _OTHERS: others}
 
 
+def others_in_words(environment: Environment) -> str | None:
+    """That a report was made in several environments, of which readers are shown the first."""
+    others = len(environment.get(_OTHERS, ()))
+    if not others:
+        return None
+    more = "another environment" if others == 1 else f"{others} other environments"
+    return f"{more}: the report is a merged one"
+
+
 def _sorted(one: Environment, other: Environment) -> dict[str, Any]:
     """`one`, with what both of them saw, in an order that does not tell who saw it first."""
     names = {*one.get("allocators", ()), *other.get("allocators", ())}

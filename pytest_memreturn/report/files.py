@@ -7,7 +7,6 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
@@ -61,10 +60,8 @@ def parse_target(text: str) -> ReportTarget:
 
 
 def _target(text: str, name: str, path: Path) -> ReportTarget:
-    needed = FORMATS[name].needs
-    # Found and not imported: what a judged test is the first to import is for that test to pay.
-    if needed is not None and find_spec(needed) is None:
-        msg = f"{text!r} needs {needed}: pip install pytest-memreturn[{name}]"
+    if (problem := FORMATS[name].missing(name)) is not None:
+        msg = f"{text!r} {problem}"
         raise ValueError(msg)
     return ReportTarget(name, path)
 

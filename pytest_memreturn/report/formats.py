@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pytest_memreturn.report.json_report import json_report
@@ -23,6 +24,15 @@ class Format:
     suffix: str
     render: Callable[[Run], Iterator[str]]
     needs: str | None = None
+
+    def missing(self, name: str) -> str | None:
+        """What this format, called `name`, is without and how to get it; ``None`` if it is there.
+
+        Found and not imported: what a judged test is the first to import is for that test to pay.
+        """
+        if self.needs is None or find_spec(self.needs) is not None:
+            return None
+        return f"needs {self.needs}: pip install pytest-memreturn[{name}]"
 
 
 def _html_report(run: Run) -> Iterator[str]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.advice import recommended
 from pytest_memreturn.report.drawings.stacked_bar import fill
+from pytest_memreturn.report.environments import others_in_words
 from pytest_memreturn.report.html_details import details
 from pytest_memreturn.report.message import footprint_in_words
+from pytest_memreturn.report.names import name_of, state_of
 from pytest_memreturn.report.printable import printable
 from pytest_memreturn.report.table import sorted_records
 
@@ -41,6 +43,7 @@ def html_report(run: Run) -> Iterator[str]:
     yield from environment.get_template("report.html.j2").generate(
         run=run,
         rows=_rows(run, environment),
+        others=others_in_words(run.environment),
         style=style,
         script=script,
         style_hash=_hash(style),
@@ -76,7 +79,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"size": format_size, "mib": format_mib, "footprint": footprint_in_words}
+    found.filters |= {"size": format_size, "mib": format_mib}
+    found.filters |= {"footprint": footprint_in_words, "name": name_of, "state": state_of}
     found.globals |= {"fill": fill, "recommended": recommended}
     return found
 

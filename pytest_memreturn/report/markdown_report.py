@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn._sizes import format_size
+from pytest_memreturn.report.environments import others_in_words
 from pytest_memreturn.report.markdown import code, fenced, html_code, row, words
 from pytest_memreturn.report.message import render_message
 from pytest_memreturn.report.names import name_of
@@ -124,10 +125,11 @@ def _table_head(headings: Sequence[str], rule: str) -> str:
 
 
 def _cells(record: Record) -> tuple[str, str, str, str]:
+    recorded = "" if record.recorded_bytes is None else ", as recorded"
     return (
         code(name_of(record)),
         format_size(record.retained_bytes or 0),
-        format_size(record.allowed_bytes or 0),
+        format_size(record.allowed_bytes or 0) + recorded,
         code(record.cause or ""),
     )
 
@@ -157,6 +159,8 @@ def _environment(found: Mapping[str, Any]) -> str:
         *(f"{name}={value}" for name, value in (found.get("variables") or {}).items()),
         *(f"{name} {version}" for name, version in (found.get("versions") or {}).items()),
     ]
+    if (others := others_in_words(found)) is not None:
+        facts.append(f"and in {others}")
     line = " · ".join(words(str(fact)) for fact in facts if fact)
     return f"\n{line}\n" if line else ""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_memreturn._sizes import format_mib, format_size
-from pytest_memreturn.report.names import name_of
+from pytest_memreturn.report.names import name_of, state_of
 from pytest_memreturn.report.printable import on_one_line
 
 if TYPE_CHECKING:
@@ -76,13 +76,13 @@ def unjudged_line(record: Record) -> str | None:
 
 def _cells(record: Record) -> tuple[str, ...]:
     if record.verdict == "unjudged":
-        return ("-", "-", "-", record.own_outcome or "unjudged", _name(record))
+        return ("-", "-", "-", state_of(record), _name(record))
     at_least = "≥" if record.peak_quality == "at-least" else ""
     return (
         format_mib(record.retained_bytes or 0),
         at_least + format_mib(record.peak_growth_bytes or 0),
         format_mib(record.allowed_bytes or 0),
-        record.cause or record.verdict,
+        state_of(record),
         _name(record),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn.report.comparison_text import in_words
+from pytest_memreturn.report.environments import others_in_words
 from pytest_memreturn.report.message import render_message
 from pytest_memreturn.report.printable import joined, on_one_line
 from pytest_memreturn.report.same_test import kept_bytes
@@ -70,10 +71,8 @@ def _environment_lines(environment: Mapping[str, Any], width: int) -> Iterator[s
     yield from _facts("variables", [f"{key}={value}" for key, value in variables.items()], width)
     for name, reason in environment.get("unavailable", {}).items():
         yield from labelled("silent", on_one_line(f"{name}: {reason}"), width)
-    others = len(environment.get("others", ()))
-    if others:
-        more = "another environment" if others == 1 else f"{others} other environments"
-        yield from labelled("and in", f"{more}: the report is a merged one", width)
+    if (others := others_in_words(environment)) is not None:
+        yield from labelled("and in", others, width)
 
 
 def _facts(label: str, facts: Sequence[str | None], width: int) -> Iterator[str]:

@@ -125,3 +125,17 @@ def test_a_file_that_cannot_be_written(report: Path, capsys: pytest.CaptureFixtu
     folder.mkdir()
     assert main(["show", str(report), "-o", str(folder)]) == 2
     assert f"cannot write {folder}: " in capsys.readouterr().err
+
+
+def test_a_format_that_needs_what_is_not_installed(
+    report: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names what to install, as pytest's option does; and writes nothing."""
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    page = report.with_name("report.html")
+    assert main(["show", str(report), "-o", str(page)]) == 2
+    assert capsys.readouterr().err == (
+        "python -m pytest_memreturn show: the format html needs jinja2: "
+        "pip install pytest-memreturn[html]\n"
+    )
+    assert not page.exists()

@@ -246,6 +246,60 @@ def test_a_block_that_was_not_reached_is_not_gone(
     assert saved() == before
 
 
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="pytest has subtests from 9.0 on")
+def test_a_block_after_a_subtest_that_passed_is_not_gone(
+    pytester: pytest.Pytester, run: Run, saved: Saved
+) -> None:
+    """A subtest reports as its test does; the test has failed before the block."""
+    suite = """
+        def test_keeps_5(memreturn, subtests):
+            with subtests.test("first"): pass
+            {}
+            with memreturn(label="a"): pass
+    """
+    pytester.makepyfile(test_app=suite.format(""))
+    run(SAVE)
+    before = saved()
+    assert len(before) == 1
+    pytester.makepyfile(
+        test_app=suite.format("assert 0") + "\ndef test_keeps_6(memreturn):\n"
+        "    with memreturn(label='b'): pass"
+    )
+
+    run(SAVE)
+
+    assert before.items() < saved().items()
+
+
+def test_a_block_that_the_last_attempt_has_not_is_gone(
+    pytester: pytest.Pytester, run: Run, saved: Saved
+) -> None:
+    """That an earlier attempt was cut short says nothing: pytest-rerunfailures runs it again."""
+    pytester.makepyfile(
+        test_app="""
+        def test_keeps_5(memreturn):
+            with memreturn(label="a"): pass
+        def test_keeps_6(memreturn):
+            with memreturn(label="b"): pass
+        """
+    )
+    run(SAVE)
+    pytester.makepyfile(
+        test_app="""
+        attempts = []
+        def test_keeps_5():
+            attempts.append(1)
+            assert len(attempts) > 1
+        def test_keeps_6(memreturn):
+            with memreturn(label="b"): pass
+        """
+    )
+
+    run(SAVE, "-p", "pytest_rerunfailures", "--reruns=1").assert_outcomes(passed=2)
+
+    assert saved() == {"test_app.py::test_keeps_6 b": "6.0 MiB"}
+
+
 def test_a_test_that_fails_by_itself_keeps_its_entry(
     pytester: pytest.Pytester, run: Run, saved: Saved
 ) -> None:
@@ -279,6 +333,30 @@ def test_a_run_that_is_interrupted_saves_what_was_judged(
     assert run("--memreturn", SAVE).ret == pytest.ExitCode.INTERRUPTED
 
     assert sorted(saved().values()) == ["5.0 MiB", "6.0 MiB", "9.0 MiB"]
+
+
+def test_a_run_that_is_interrupted_says_that_its_file_lacks_tests(
+    pytester: pytest.Pytester, scripted: object
+) -> None:
+    """Also where no report was asked for."""
+    del scripted
+    pytester.makepyfile(
+        test_app="""
+        import pytest
+        def test_keeps_5(): pass
+        def test_interrupts(): pytest.exit("enough")
+        def test_keeps_6(): pass
+        """
+    )
+
+    result = pytester.runpytest_inprocess("--memreturn", SAVE)
+
+    result.stdout.fnmatch_lines(
+        [
+            "PARTIAL Exit: enough; 1 of 3 tests were not reached",
+            "m.json: recorded 1 test that retains 5.0 MiB (1 new)",
+        ]
+    )
 
 
 @pytest.mark.parametrize("arguments", [(), ("--memreturn", "--collect-only")])

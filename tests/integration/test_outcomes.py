@@ -360,3 +360,34 @@ def test_junitxml_has_the_message(pytester: pytest.Pytester, run: Run, module: M
     assert 'errors="0" failures="1"' in junit
     assert '<failure message="kept 30.0 MiB (allowed 2.0 MiB, default)' in junit
     assert "cause      unexplained" in junit
+
+
+@pytest.mark.parametrize("outcome", ["passed", "retried"])
+def test_an_outcome_that_another_plugin_has_a_word_for(
+    pytester: pytest.Pytester, run: Run, module: Module, records: Records, outcome: str
+) -> None:
+    """A test that raised is not judged, whatever others make of that; and the run goes on."""
+    pytester.makepyfile(
+        forgiving=f"""
+        import pytest
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport(item):
+            report = yield
+            if report.failed:
+                report.outcome = {outcome!r}
+            return report
+        def pytest_report_teststatus(report):
+            if report.outcome == "retried":
+                return "retried", "R", "RETRIED"
+        """
+    )
+    pytester.syspathinsert()
+    module("def test_raises(): assert 0\ndef test_returns(): pass")
+
+    result = run("-p", "forgiving")
+
+    assert result.ret == pytest.ExitCode.OK
+    found = records()["test_raises"]
+    assert (found["verdict"], found["own_outcome"]) == ("unjudged", "failed")
+    assert found["reason"] == "the test failed by itself"
+    assert records()["test_returns"]["verdict"] == "returned"

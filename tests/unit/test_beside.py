@@ -14,6 +14,7 @@ MIB = 1024 * 1024
 RETURNED = Record("t", "returned", "collect", retained_bytes=0)
 FELL = Record("t", "returned", "collect", retained_bytes=-MIB)
 KEPT = Record("t", "returned", "collect", retained_bytes=MIB // 2)
+RECORDED = Record("t", "returned", "trim", retained_bytes=9 * MIB, recorded_bytes=9 * MIB)
 RETAINED = Record("t", "retained", "collect", retained_bytes=30 * MIB, cause="held-by-malloc")
 NO_CAUSE = Record("t", "retained", "collect", retained_bytes=MIB)
 UNJUDGED = Record("t", "unjudged", "collect", reason="no reading")
@@ -28,6 +29,7 @@ OTHER = Record("t", "retained", "collect", window="block", label="b", retained_b
         ([RETURNED], "returned"),
         ([FELL], "returned"),
         ([KEPT], "returned, kept 512.0 KiB"),
+        ([RECORDED], "recorded, kept 9.0 MiB"),
         ([RETAINED], "retained 30.0 MiB, held-by-malloc"),
         ([NO_CAUSE], "retained 1.0 MiB"),
         ([UNJUDGED], "unjudged"),

@@ -28,7 +28,7 @@ from pytest_memreturn._explanation import (
     SurvivorType,
 )
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import Exclusion, Record
+from pytest_memreturn._record import Attempt, Exclusion, Record
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.report import html_report as page_module
 from pytest_memreturn.report.html_details import details
@@ -255,6 +255,27 @@ def test_the_environment_is_told() -> None:
     ):
         assert fact in text
     assert "allocators none" in Reader(page([], {"allocators": []})).text
+
+
+def test_a_merged_report_is_of_several_environments() -> None:
+    """Which is said, and the facts are those of the first."""
+    text = Reader(page([], {**ENVIRONMENT, "others": [ENVIRONMENT]})).text
+    assert "and in another environment: the report is a merged one" in text
+    assert "{" not in text
+    assert "others" not in Reader(page([], {**ENVIRONMENT, "others": []})).text
+
+
+def test_what_passes_since_it_was_recorded_says_so() -> None:
+    """It has not returned its memory, though nobody fails for it."""
+    text = Reader(page([replace(RETURNED, recorded_bytes=7 * MIB)])).text
+    assert "recorded tests/test_x.py::test_y" in text
+
+
+def test_an_attempt_that_was_not_the_first_says_so() -> None:
+    """As in every other report."""
+    earlier = Attempt("retained", MIB, "held-by-python", None)
+    text = Reader(page([replace(RETURNED, label="a", earlier_attempts=(earlier,))])).text
+    assert "tests/test_x.py::test_y [a] (attempt 2)" in text
 
 
 def test_everything_that_was_found_is_on_the_page() -> None:

@@ -148,6 +148,18 @@ def test_an_environment_that_nobody_knows() -> None:
     )
 
 
+def test_a_merged_report_is_of_several_environments() -> None:
+    """Which is said behind the facts, which are those of the first."""
+    text = markdown(environment={**ENVIRONMENT, "others": [ENVIRONMENT, ENVIRONMENT]})
+    assert text.endswith(" · and in 2 other environments: the report is a merged one\n")
+
+
+def test_what_passes_since_it_was_recorded_says_so() -> None:
+    """It has not returned its memory."""
+    kept = replace(RETURNED, retained_bytes=9 * MIB, allowed_bytes=10 * MIB, recorded_bytes=9 * MIB)
+    assert "| 9.0 MiB | 10.0 MiB, as recorded |" in markdown(kept)
+
+
 def test_what_is_missing_comes_first() -> None:
     """A reviewer of half a run must know that it is half a run, and which tests never ended."""
     partial = Partial("the run was interrupted", ("test_a.py::test_x", "test_a.py::test_y"))

@@ -142,6 +142,18 @@ def test_a_row_knows_its_verdict() -> None:
     ]
 
 
+def test_what_passes_since_it_was_recorded_says_so() -> None:
+    """Its verdict is that of a test that returned its memory, which it has not."""
+    record = Record("t", "returned", "collect", retained_bytes=5 * 2**20, recorded_bytes=5 * 2**20)
+    assert list(render_table([record], 100))[1].text.split() == [
+        "5.0",
+        "0.0",
+        "0.0",
+        "recorded",
+        "t",
+    ]
+
+
 def test_a_row_is_a_line() -> None:
     """Whatever a label holds."""
     record = Record("t", "returned", "collect", label="two\nlines", retained_bytes=0)
