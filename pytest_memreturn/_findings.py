@@ -188,12 +188,12 @@ def _survivors(
         ):
             everything = instruments.examiner.python_in_malloc_bytes(stock.at_gate.allocators)
     in_malloc_bytes = found.in_malloc_bytes
-    live_growth = sum(
-        size
-        for account, size in stock.ledger.accounts.items()
-        if account.endswith(LIVE) and account != "python" + LIVE
-    )
     if everything is not None:
+        live_growth = sum(
+            size
+            for account, size in stock.ledger.accounts.items()
+            if account.endswith(LIVE) and account != "python" + LIVE
+        )
         malloc_live_bytes = sum(
             one.live_bytes + one.own_mapping_live_bytes
             for one in stock.at_gate.allocators
@@ -206,9 +206,6 @@ def _survivors(
             all_python_bytes=everything,
             all_live_bytes=malloc_live_bytes,
         )
-    if not found.is_whole and 2 * (in_malloc_bytes or 0) < live_growth:
-        # The objects that nobody had the time to look at may have the rest.
-        in_malloc_bytes = None
     if sum(one.bytes for one in newborn.types) > sum(one.bytes for one in found.types):
         found = replace(newborn, is_whole=found.is_whole)
     return found, in_malloc_bytes

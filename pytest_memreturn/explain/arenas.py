@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,12 @@ _HEADER = struct.Struct("I4x3Q4I")
 _HEADER_BYTES = _HEADER.size
 _SIZES = 32
 _STEP_BYTES = 16
+# Where the last block can begin follows from their size: next to nothing else has that. The last
+# word of a header, by which most of what is no pool is told in an instant.
+_LAST_BLOCKS = {
+    (POOL_BYTES - (number + 1) * _STEP_BYTES).to_bytes(4, sys.byteorder) for number in range(_SIZES)
+}
+_LAST_AT = _HEADER_BYTES - 4
 ARENA_BYTES = MIB
 
 
@@ -51,7 +58,7 @@ def find_arenas(
                     header = memory.read(pool, _HEADER_BYTES)
                 except OSError:  # unmapped meanwhile
                     break
-                found = _live(header)
+                found = _live(header) if header[_LAST_AT:] in _LAST_BLOCKS else None
                 if found is not None:
                     number, live_bytes = found
                     arena = arenas.setdefault(number, Arena())
@@ -64,7 +71,6 @@ def _live(header: bytes) -> tuple[int, int] | None:
     """The arena's number and the pool's live bytes; ``None`` where no pool begins."""
     used, _, _, _, arena, size_class, next_offset, last_offset = _HEADER.unpack(header)
     size_bytes = (size_class + 1) * _STEP_BYTES
-    # Where the last block can begin follows from their size: next to nothing else has that.
     if size_class >= _SIZES or last_offset != POOL_BYTES - size_bytes:
         return None
     if not _HEADER_BYTES <= next_offset <= POOL_BYTES or used * size_bytes > POOL_BYTES:

@@ -7,13 +7,21 @@ import gc
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import compress, filterfalse, repeat
 from operator import or_, rshift
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_memreturn.allocators._imported import imported
-from pytest_memreturn.explain.kinds import Kinds, every_type, size_of, tells_size, types_of_modules
+from pytest_memreturn.explain.kinds import (
+    Kinds,
+    every_type,
+    kinds_among,
+    size_of,
+    tells_size,
+    types_of_modules,
+)
 
 if TYPE_CHECKING:
     from pytest_memreturn.explain.kinds import Kind
@@ -23,6 +31,9 @@ _BATCH = 1000
 _CONTAINERS = (dict, list, tuple, set, frozenset, array, defaultdict)
 # So many are looked at whatever time it takes: of an ordinary process on a busy machine, all.
 _MOST_IN_ANY_CASE = 200_000
+# What lies before an object, and is no part of what its method tells: for the collector, and for
+# its attributes.
+_MOST_BEFORE_BYTES = 32
 # Blocks of a mebibyte: coarse enough for a set of all that are new.
 BLOCK_BITS = 20
 
@@ -66,47 +77,72 @@ class Census:
     ) -> Iterator[Candidate]:
         """Every object, once, that is larger than that, begins in a block or is of a wanted type.
 
-        `blocks`: addresses without their last 20 bits. `wanted_types`: the ids of types. 0.3 us for
-        an object that is none of it.
+        `blocks`: addresses without their last 20 bits. `wanted_types`: the ids of types. 0.3 us
+        for an object that is none of it.
         """
         tracked = gc.get_objects()
         passed = [tracked, blocks, wanted_types, *self._ours]
-        self.own = self._what_is_ours(tracked) | set(map(id, passed))
+        kinds_of_batches = [
+            kinds_among(tracked[first : first + _BATCH]) for first in range(0, len(tracked), _BATCH)
+        ]
+        self.own = self._what_is_ours(tracked, kinds_of_batches) | set(map(id, passed))
+        wanted = _Wanted(frozenset(blocks), larger_than_bytes, frozenset(wanted_types))
         seen: set[int] = set()
         followed: set[int] = set()
-        holds, is_larger = frozenset(blocks).__contains__, larger_than_bytes.__lt__
-        is_of_wanted_type = frozenset(wanted_types).__contains__
-        for first in range(0, len(tracked), _BATCH):
+        for number, kinds in enumerate(kinds_of_batches):
+            first = number * _BATCH
             if first >= _MOST_IN_ANY_CASE and self._is_over():
                 self.is_whole = False
                 return
-            batch = tracked[first : first + _BATCH]
-            level = batch
+            level = tracked[first : first + _BATCH]
+            among, is_tracked = kinds, True
             while level:
-                sizes = self._sizes(level)
-                begins_there = map(holds, map(rshift, map(id, level), repeat(BLOCK_BITS)))
-                wanted = map(or_, begins_there, map(is_larger, sizes))
-                if wanted_types:
-                    wanted = map(or_, wanted, map(is_of_wanted_type, map(id, map(type, level))))
-                for one, size_bytes in compress(zip(level, sizes, strict=True), wanted):
-                    kind = self.kinds.of(one)
+                for one, size_bytes in self._wanted(level, among, wanted):
                     if id(one) in seen or id(one) in self.own:
                         continue
                     seen.add(id(one))
-                    yield Candidate(one, kind, size_bytes)
-                level = self._untracked_behind(level, followed, is_tracked=level is batch)
+                    yield Candidate(one, self.kinds.of(one), size_bytes)
+                behind = self._behind(level, among) if is_tracked else self._on(level, followed)
+                level = list(filterfalse(gc.is_tracked, behind))
+                among, is_tracked = kinds_among(level), False
 
-    def _sizes(self, objects: Sequence[object]) -> list[int]:
-        if not self._silent or self._silent.isdisjoint(map(id, map(type, objects))):
+    def _wanted(
+        self, level: Sequence[object], among: AbstractSet[int], wanted: _Wanted
+    ) -> Iterable[tuple[object, int]]:
+        """Those of some objects, of the kinds `among` these, that are wanted, with their sizes."""
+        is_of_type = not wanted.types.isdisjoint(among)
+        # Of a thousand old objects of a large process mostly none is: all of this is in C.
+        only_large = not is_of_type and not wanted.begin_there(level)
+        if only_large and len(among) == 1:
+            # A seventh of what `sys.getsizeof` takes, which looks its method up each time.
+            method = self.kinds.of(level[0]).size_method
+            with contextlib.suppress(Exception):
+                if max(map(method, level)) + _MOST_BEFORE_BYTES <= wanted.larger_than_bytes:
+                    return ()
+        sizes = self._sizes(level, among)
+        if only_large and max(sizes) <= wanted.larger_than_bytes:
+            return ()
+        is_larger = map(wanted.larger_than_bytes.__lt__, sizes)
+        found = map(or_, map(wanted.blocks.__contains__, _blocks_of(level)), is_larger)
+        if is_of_type:
+            found = map(or_, found, map(wanted.types.__contains__, map(id, map(type, level))))
+        return compress(zip(level, sizes, strict=True), found)
+
+    def _sizes(self, objects: Sequence[object], kinds: AbstractSet[int]) -> list[int]:
+        if self._silent.isdisjoint(kinds):
             with contextlib.suppress(Exception):
                 return list(map(sys.getsizeof, objects))
         return [size_of(one, self.kinds.of(one)) for one in objects]
 
-    def _what_is_ours(self, tracked: list[object]) -> set[int]:
+    def _what_is_ours(self, tracked: list[object], kinds_of_batches: list[set[int]]) -> set[int]:
         """The ids of this package's objects, and of the containers that they keep."""
-        # In C, since no time is watched here: 5 million objects take a third of a second.
-        is_ours = map(self._own_types.__contains__, map(id, map(type, tracked)))
-        ours = list(compress(tracked, is_ours))
+        ours = [
+            one
+            for number, kinds in enumerate(kinds_of_batches)
+            if not self._own_types.isdisjoint(kinds)
+            for one in tracked[number * _BATCH : (number + 1) * _BATCH]
+            if id(type(one)) in self._own_types
+        ]
         found = set(map(id, ours))
         while ours:
             kept = [
@@ -118,17 +154,20 @@ class Census:
             ours = kept
         return found
 
-    def _untracked_behind(
-        self, level: Sequence[object], followed: set[int], *, is_tracked: bool
-    ) -> list[object]:
-        """What some objects refer to that gc does not track; some of it several times."""
-        if is_tracked:
-            asked = [
+    def _behind(self, level: Sequence[object], kinds: AbstractSet[int]) -> list[object]:
+        """What some objects refer to that gc tracks."""
+        if self._not_asked.isdisjoint(kinds) and self.own.isdisjoint(map(id, level)):
+            return gc.get_referents(*level)
+        return gc.get_referents(
+            *(
                 one
                 for one in level
                 if id(type(one)) not in self._not_asked and id(one) not in self.own
-            ]
-            return list(filterfalse(gc.is_tracked, gc.get_referents(*asked)))
+            )
+        )
+
+    def _on(self, level: Sequence[object], followed: set[int]) -> list[object]:
+        """What some objects refer to that gc does not track; of each once."""
         asked, bases = [], []
         for one in [one for one in level if id(type(one)) in self._followed]:
             if id(one) in followed:
@@ -140,7 +179,23 @@ class Census:
             else:
                 # An array says nothing to gc of the object whose memory it shows.
                 bases.append(kind.numpy_base(one))
-        return list(filterfalse(gc.is_tracked, [*gc.get_referents(*asked), *bases]))
+        return [*gc.get_referents(*asked), *bases]
+
+
+class _Wanted(NamedTuple):
+    """What a census is asked for."""
+
+    blocks: frozenset[int]
+    larger_than_bytes: int
+    types: frozenset[int]
+
+    def begin_there(self, level: Sequence[object]) -> bool:
+        """Whether any of some objects begins in a block."""
+        return not self.blocks.isdisjoint(_blocks_of(level))
+
+
+def _blocks_of(objects: Sequence[object]) -> Iterator[int]:
+    return map(rshift, map(id, objects), repeat(BLOCK_BITS))
 
 
 def _own_types() -> frozenset[int]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import filterfalse
 from types import ModuleType
 
 from pytest_memreturn.allocators._imported import imported
 from pytest_memreturn.explain.chain_words import in_words
-from pytest_memreturn.explain.kinds import Kinds, types_of_modules
+from pytest_memreturn.explain.kinds import Kinds, kinds_among, types_of_modules
 from pytest_memreturn.explain.links import isinstance_of
 from pytest_memreturn.explain.roots import Roots
 
@@ -93,18 +94,16 @@ class ChainFinder:
         for first in range(0, len(tracked), _ASKED_AT_ONCE):
             if self._is_over():
                 break
-            referents = gc.get_referents(
-                *(
-                    one
-                    for one in tracked[first : first + _ASKED_AT_ONCE]
-                    if id(type(one)) not in self._not_asked
-                )
-            )
+            asked = tracked[first : first + _ASKED_AT_ONCE]
+            if not self._not_asked.isdisjoint(kinds_among(asked)):
+                asked = [one for one in asked if id(type(one)) not in self._not_asked]
+            referents = gc.get_referents(*asked)
             while referents:
                 untracked = [
                     one
-                    for one in referents
-                    if id(type(one)) in followed and not gc.is_tracked(one) and id(one) not in seen
+                    # Most of what is referred to is tracked: a list of millions, say.
+                    for one in filterfalse(gc.is_tracked, referents)
+                    if id(type(one)) in followed and id(one) not in seen
                 ]
                 referents = []
                 for holder in untracked:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Some 3 million objects. With those for heaps and pins an explanation takes ten seconds at most.
 _MOST_SECONDS_FOR_SURVIVORS = 4.0
 # From the beginning, so that who keeps the largest is told of many objects as well.
-_MOST_SECONDS_WITH_CHAINS = 5.5
+_MOST_SECONDS_WITH_CHAINS = 5.0
 # Some 3 million as well, where nothing is asked of an object but its size.
 _MOST_SECONDS_FOR_ALL_OBJECTS = 1.5
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _MOST_SECONDS = 2.5
 # What took longer to walk is not walked again.
 _SECONDS_TO_WALK_AGAIN = 0.6
-# Some 2 million objects, each of which may own the blocks.
-_MOST_SECONDS_FOR_PINS = 2.0
+# Some 3 million objects, each of which may own the blocks.
+_MOST_SECONDS_FOR_PINS = 1.7
 
 
 @dataclass(frozen=True, slots=True)

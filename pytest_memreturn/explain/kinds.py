@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_memreturn.allocators._imported import imported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # One of these is in the namespace of a class that is written in Python, or of a base of it.
 _NAMES_OF_CLASS_STATEMENTS = frozenset({"__dict__", "__weakref__", "__slots__"})
@@ -27,6 +27,7 @@ class Kind:
         "is_ours",
         "name",
         "numpy_base",
+        "size_method",
         "tells_size",
         "type",
     )
@@ -49,6 +50,7 @@ class Kind:
             and "__sizeof__" not in _names_in(mro)
         )
         self.tells_size = tells_size(found)
+        self.size_method = _size_method(found) if self.tells_size else object.__sizeof__
         self.fixed_bytes: int = of_type(found, "__basicsize__")
         self.numpy_base: Callable[[object], object] | None = None
         if numpy_array is not None and any(base is numpy_array for base in mro):
@@ -88,6 +90,11 @@ def types_of_modules() -> frozenset[int]:
     )
 
 
+def kinds_among(objects: Iterable[object]) -> set[int]:
+    """The ids of the types of some objects."""
+    return set(map(id, map(type, objects)))
+
+
 def every_type(root: type = object) -> list[type]:
     """A type and every type there is below it, by the way of who derives from whom."""
     found: dict[int, type] = {id(root): root}
@@ -111,9 +118,12 @@ def tells_size(found: type) -> bool:
 
     That of a pandas frame goes through all of its texts.
     """
+    return type(_size_method(found)) is MethodDescriptorType
+
+
+def _size_method(found: type) -> Any:  # noqa: ANN401 - a class statement may put anything there
     namespaces = (of_type(base, "__dict__") for base in of_type(found, "__mro__"))
-    method = next(one["__sizeof__"] for one in namespaces if "__sizeof__" in one)
-    return type(method) is MethodDescriptorType
+    return next(one["__sizeof__"] for one in namespaces if "__sizeof__" in one)
 
 
 def size_of(one: object, kind: Kind) -> int:
