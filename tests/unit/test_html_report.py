@@ -257,6 +257,16 @@ def test_the_environment_is_told() -> None:
     assert "allocators none" in Reader(page([], {"allocators": []})).text
 
 
+def test_other_environments_are_told_each_by_itself() -> None:
+    """Of a merged report; where there is one alone, nothing is said of others."""
+    assert "others" not in Reader(page([], {"libc": "glibc 2.36", "others": []})).text
+    other = {"libc": None, "variables": {"LD_PRELOAD": "libx.so"}}
+    text = Reader(page([], {"libc": "glibc 2.36", "others": [other, {"libc": "musl"}]})).text
+    assert text.count("Another environment") == 2
+    assert "Environment libc glibc 2.36 Another environment libc unknown" in text
+    assert "variables: LD_PRELOAD libx.so Another environment libc musl" in text
+
+
 def test_everything_that_was_found_is_on_the_page() -> None:
     """Each part of an explanation has its place, with exact figures for the ledger."""
     text = Reader(page([retained("t.py::test_k")])).text
