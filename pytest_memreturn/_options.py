@@ -61,7 +61,7 @@ def declare(parser: pytest.Parser) -> None:
         default=None,
         metavar="[FORMAT:]PATH",
         help="without a value: a table at the end of the run; with a path: a report file "
-        "(json or html, by suffix or by prefix). May be repeated",
+        "(json, html or md, by suffix or by prefix). May be repeated",
     )
     group.addoption(
         "--memreturn-max-retained",

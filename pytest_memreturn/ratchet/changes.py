@@ -87,6 +87,11 @@ class Changes:
         """How much less is retained than was recorded."""
         return sum(one.gained_bytes for one in self.less)
 
+    @property
+    def lost_bytes(self) -> int:
+        """How much more is retained than was recorded."""
+        return -sum(one.gained_bytes for one in self.more)
+
 
 def find_changes(
     recorded: Mapping[Key, Entry],

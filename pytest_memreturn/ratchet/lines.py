@@ -28,14 +28,24 @@ def compared_lines(
     `all_of_them`: list every change, and not only the first ones. `saved_to`: the file that has
     what was gained.
     """
-    less = "none retains less"
-    if found.less:
-        less = f"{len(found.less)} retain{_s(found.less)} {format_size(found.gained_bytes)} less"
-    parts = [f"{found.compared} recorded {_tests(found.compared)} compared", less, *_counts(found)]
+    differ = [
+        f"{len(changes)} retain{_s(changes)} {format_size(size_bytes)} {kind}"
+        for kind, changes, size_bytes in (
+            ("more", found.more, found.lost_bytes),
+            ("less", found.less, found.gained_bytes),
+        )
+        if changes
+    ] or ["none retains less"]
+    parts = [
+        f"{found.compared} recorded {_tests(found.compared)} compared",
+        *differ,
+        *_counts(found),
+    ]
     if found.compared or found.gone or found.renamed or found.other_gate:
         # Of a run that judged none of them, and of an empty file, there is nothing to say.
         yield from folded(f"{name}: {_listed(parts)}", width)
     changes = {
+        "more": found.more,
         "less": found.less,
         "gone": found.gone,
         "renamed?": found.renamed,

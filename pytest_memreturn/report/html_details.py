@@ -101,7 +101,7 @@ def _notes(record: Record, found: Explanation) -> Iterator[str]:
         yield f"the footprint went on falling by itself for {record.settled_seconds:.1f} s"
     if record.drift_bytes:
         drift = format_size(record.drift_bytes, sign=True)
-        yield f"{drift} before the test, since the layout that the accounts start from"
+        yield f"drift: {drift} before the test, since the layout that the accounts start from"
     if found.one_time:
         yield "it is kept on first use: a second call in the same process keeps no more"
     if found.unwritten_huge_page_bytes:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.advice import recommended
 from pytest_memreturn.report.drawings.stacked_bar import fill
-from pytest_memreturn.report.environments import others_in_words
 from pytest_memreturn.report.html_details import details
 from pytest_memreturn.report.message import footprint_in_words
 from pytest_memreturn.report.names import name_of, state_of
@@ -43,7 +42,6 @@ def html_report(run: Run) -> Iterator[str]:
     yield from environment.get_template("report.html.j2").generate(
         run=run,
         rows=_rows(run, environment),
-        others=others_in_words(run.environment),
         style=style,
         script=script,
         style_hash=_hash(style),

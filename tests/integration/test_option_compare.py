@@ -77,8 +77,9 @@ def test_more_than_recorded_fails(  # noqa: PLR0913, PLR0917 - a table's columns
         "kept 15.0 MiB (allowed 11.0 MiB, recorded 10.0 MiB in m.json + 1.0 MiB tolerance)"
     ]
     assert _section(result) == [
-        "m.json: 3 recorded tests compared, 1 retains 9.0 MiB less",
-        "  less      9.0 → 0.0 MiB  test_app.py::test_returns",
+        "m.json: 3 recorded tests compared, 1 retains 5.0 MiB more, 1 retains 9.0 MiB less",
+        "  more      10.0 → 15.0 MiB  test_app.py::test_keeps_15",
+        "  less        9.0 → 0.0 MiB  test_app.py::test_returns",
         "to keep what was gained, add --memreturn-save=m.json",
         "3 judged: 2 returned, 1 retained (15.0 MiB)",
     ]
@@ -367,9 +368,13 @@ def test_comparing_and_saving_keeps_what_was_gained(
 
     result.assert_outcomes(passed=3, failed=2)
     assert _section(result) == [
-        "m.json: 3 recorded tests compared, 1 retains 4.0 MiB less, 1 gone",
-        "  less      9.0 → 5.0 MiB  test_app.py::test_keeps_5",
-        "  gone            1.0 MiB  test_app.py::x",
+        (
+            "m.json: 3 recorded tests compared, 1 retains 5.0 MiB more, 1 retains 4.0 MiB less, "
+            "1 gone"
+        ),
+        "  more      10.0 → 15.0 MiB  test_app.py::test_keeps_15",
+        "  less        9.0 → 5.0 MiB  test_app.py::test_keeps_5",
+        "  gone              1.0 MiB  test_app.py::x",
         "m.json: recorded 3 tests that retain 25.0 MiB",
         (
             "not recorded: 2 tests that retain more than is allowed. To record that, too: "

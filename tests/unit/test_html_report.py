@@ -257,14 +257,6 @@ def test_the_environment_is_told() -> None:
     assert "allocators none" in Reader(page([], {"allocators": []})).text
 
 
-def test_a_merged_report_is_of_several_environments() -> None:
-    """Which is said, and the facts are those of the first."""
-    text = Reader(page([], {**ENVIRONMENT, "others": [ENVIRONMENT]})).text
-    assert "and in another environment: the report is a merged one" in text
-    assert "{" not in text
-    assert "others" not in Reader(page([], {**ENVIRONMENT, "others": []})).text
-
-
 def test_what_passes_since_it_was_recorded_says_so() -> None:
     """It has not returned its memory, though nobody fails for it."""
     text = Reader(page([replace(RETURNED, recorded_bytes=7 * MIB)])).text
@@ -276,6 +268,16 @@ def test_an_attempt_that_was_not_the_first_says_so() -> None:
     earlier = Attempt("retained", MIB, "held-by-python", None)
     text = Reader(page([replace(RETURNED, label="a", earlier_attempts=(earlier,))])).text
     assert "tests/test_x.py::test_y [a] (attempt 2)" in text
+
+
+def test_other_environments_are_told_each_by_itself() -> None:
+    """Of a merged report; where there is one alone, nothing is said of others."""
+    assert "others" not in Reader(page([], {"libc": "glibc 2.36", "others": []})).text
+    other = {"libc": None, "variables": {"LD_PRELOAD": "libx.so"}}
+    text = Reader(page([], {"libc": "glibc 2.36", "others": [other, {"libc": "musl"}]})).text
+    assert text.count("Another environment") == 2
+    assert "Environment libc glibc 2.36 Another environment libc unknown" in text
+    assert "variables: LD_PRELOAD libx.so Another environment libc musl" in text
 
 
 def test_everything_that_was_found_is_on_the_page() -> None:

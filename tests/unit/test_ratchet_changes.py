@@ -226,8 +226,9 @@ def test_lines_of_a_comparison() -> None:
     """At 80 columns: what is less, what is gone, what may have another name, and what to do."""
     found = list(compared_lines("my file.json", MANY, 80, all_of_them=False))
     assert found == text("""
-        my file.json: 12 recorded tests compared, 2 retain 2.0 GiB less, 1 gone,
-          1 renamed?, 1 at another gate
+        my file.json: 12 recorded tests compared, 1 retains 1.5 GiB more,
+          2 retain 2.0 GiB less, 1 gone, 1 renamed?, 1 at another gate
+          more      5.0 → 1500.0 MiB  t.py::test_a
           less      2000.0 → 0.0 MiB  t.py::test_b
           less         5.0 → 1.0 MiB  …::TestClass::test_it[several]
           gone               1.0 MiB  old.py::test _x
@@ -244,7 +245,7 @@ def test_lines_of_a_comparison() -> None:
 def test_lines_of_a_comparison_that_saves() -> None:
     """What was kept, and what was not; wider, names have room."""
     found = list(compared_lines("m.json", MANY, 140, all_of_them=False, saved_to="n.json"))
-    assert found[2] == f"  less         5.0 → 1.0 MiB  {LONG.nodeid}"
+    assert found[3] == f"  less         5.0 → 1.0 MiB  {LONG.nodeid}"
     assert found[-2:] == [
         "n.json: recorded 2 tests that retain 11.0 MiB",
         (
@@ -273,7 +274,8 @@ def test_lines_of_one_more() -> None:
     """Of one test as of one."""
     one = Changes(more=(Change(A, MIB, 5 * MIB),), compared=1, entries=entries(a=1))
     assert list(compared_lines("m.json", one, 80, all_of_them=False, saved_to="m.json")) == text("""
-        m.json: 1 recorded test compared, none retains less
+        m.json: 1 recorded test compared, 1 retains 4.0 MiB more
+          more      1.0 → 5.0 MiB  t.py::test_a
         m.json: recorded 1 test that retains 1.0 MiB
         not recorded: 1 test that retains more than is allowed. To record that, too:
           --memreturn-compare= --memreturn-save=m.json
