@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from pytest_memreturn._snapshot import Snapshot
     from pytest_memreturn.explain.heap_walk import HeapWalk
 
-# Some 5 million blocks, or 8 GB of them, and the arenas of 20 million small objects.
-_MOST_SECONDS = 2.5
+# Some 2 to 4 million blocks, and the arenas of 20 million small objects.
+_MOST_SECONDS = 2.0
 # What took longer to walk is not walked again.
 _SECONDS_TO_WALK_AGAIN = 0.6
-# Some 3 million objects, each of which may own the blocks.
-_MOST_SECONDS_FOR_PINS = 1.7
+# Some 2 million objects, each of which may own the blocks.
+_MOST_SECONDS_FOR_PINS = 1.2
 
 
 @dataclass(frozen=True, slots=True)
