@@ -34,6 +34,7 @@ class Ending:
         # Each once, in their order; of workers, what became of which.
         self._reasons: dict[str, None] = {}
         self._lost: dict[str, str] = {}
+        self._limit = ""
 
     def test_begins(self, nodeid: str) -> None:
         """A test is run now."""
@@ -78,13 +79,18 @@ class Ending:
         """Something kept the run from its end."""
         self._reasons[on_one_line(str(reason))] = None
 
+    def limit_reached(self, reason: object) -> None:
+        """The run was to end there, as by ``-x``: nothing is missing where no test was left."""
+        self._limit = on_one_line(str(reason))
+
     def interrupted(self, error: BaseException) -> None:
         """Ctrl-C, `pytest.exit` or a limit has ended the run."""
         # pytest and pytest-xdist each have a class of this name for what they tell themselves.
         if type(error).__name__ != "Interrupted":
             self.stopped(_first_line(error))
         elif not str(error).endswith(_INTERRUPTED):  # or it is known already
-            self.stopped(error)
+            # Before the first test it was no limit, but an error of the collection.
+            (self.limit_reached if self._begun else self.stopped)(error)
 
     def failed(self, error: BaseException) -> None:
         """Pytest itself has ended the run, or a worker's."""
@@ -96,11 +102,13 @@ class Ending:
 
     def early_end(self, collected: int | None) -> Partial | None:
         """What is missing of a run of so many tests (``None``: nobody knows), if it ended early."""
+        not_begun = 0 if collected is None else collected - self._begun
+        if self._limit and (not_begun > 0 or collected is None or self._running):
+            self.stopped(self._limit)
         reason = self._why()
         if not reason and not self._running:
             return None
         reason = reason or "the run ended while tests ran"
-        not_begun = 0 if collected is None else collected - self._begun
         if not_begun > 0:
             reason += f"; {not_begun} of {collected} tests were not reached"
         return Partial(reason, tuple(sorted(self._running)))
@@ -108,7 +116,7 @@ class Ending:
     def still_owed(self) -> Iterator[Record]:
         """A record for each test whose verdict was due when the run ended."""
         reason = "the run ended while it ran"
-        if why := self._why():
+        if why := self._why() or self._limit:
             reason += f": {why}"
         for (worker, nodeid), gate in self._owed.items():
             yield Record(nodeid, "unjudged", gate, worker=worker, reason=reason)

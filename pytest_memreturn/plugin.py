@@ -193,7 +193,7 @@ class _Judging:
         finally:
             for reason in (session.shouldfail, session.shouldstop):
                 if reason:
-                    self._report.ending.stopped(reason)
+                    self._report.ending.limit_reached(reason)
             each = _options.run_by_each_worker(session.config)
             if not self._report.end(None if each else session.testscollected):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR

@@ -75,7 +75,8 @@ def _outcome(run: Run) -> Iterator[str]:
     retained = f"**{tally.retained:,} retained**"
     if tally.retained:
         retained += f" ({format_size(tally.retained_bytes)})"
-    counts = [retained, f"**{tally.returned:,} returned**"]
+    recorded = f" ({tally.recorded:,} as recorded)" if tally.recorded else ""
+    counts = [retained, f"**{tally.returned:,} returned**{recorded}"]
     if tally.unjudged:
         counts.append(f"**{tally.unjudged:,} unjudged**")
     yield f"Memory returned to the operating system: {', '.join(counts)}\n"

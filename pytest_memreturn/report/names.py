@@ -16,9 +16,11 @@ def name_of(record: Record) -> str:
 
 
 def state_of(record: Record) -> str:
-    """Who has the memory, or else what became of it.
+    """Who has the memory, or else what became of it."""
+    verdict = "recorded" if is_recorded(record) else record.verdict
+    return record.cause or record.own_outcome or verdict
 
-    What passed only since so much was recorded before has not returned its memory.
-    """
-    is_recorded = record.verdict == "returned" and record.recorded_bytes is not None
-    return record.cause or record.own_outcome or ("recorded" if is_recorded else record.verdict)
+
+def is_recorded(record: Record) -> bool:
+    """Whether it passed only since so much was recorded before: it has not returned its memory."""
+    return record.verdict == "returned" and record.recorded_bytes is not None

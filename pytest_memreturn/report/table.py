@@ -61,7 +61,8 @@ def sorted_records(records: Iterable[Record]) -> list[Record]:
 
 def summary_line(tally: Tally) -> str:
     """How many tests were judged, and with what result."""
-    text = f"{tally.judged} judged: {tally.returned} returned, {tally.retained} retained"
+    recorded = f" ({tally.recorded} as recorded)" if tally.recorded else ""
+    text = f"{tally.judged} judged: {tally.returned} returned{recorded}, {tally.retained} retained"
     if tally.retained:
         text += f" ({format_size(tally.retained_bytes)})"
     return f"{text}, {tally.unjudged} unjudged" if tally.unjudged else text

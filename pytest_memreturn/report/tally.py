@@ -6,15 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from pytest_memreturn.report.names import is_recorded
+
 if TYPE_CHECKING:
     from pytest_memreturn._record import Record
 
 
 @dataclass(slots=True)
 class Tally:
-    """The records counted so far; `retained_bytes` are those of retained verdicts."""
+    """The records counted so far; `retained_bytes` are those of retained verdicts.
+
+    `recorded` are those of the returned that passed only since so much was recorded before.
+    """
 
     returned: int = 0
+    recorded: int = 0
     retained: int = 0
     unjudged: int = 0
     retained_bytes: int = 0
@@ -36,6 +42,7 @@ class Tally:
         """Count one more."""
         if record.verdict == "returned":
             self.returned += 1
+            self.recorded += is_recorded(record)
         elif record.verdict == "retained":
             self.retained += 1
             self.retained_bytes += record.retained_bytes or 0
@@ -47,6 +54,7 @@ class Tally:
         return {
             "judged": self.judged,
             "returned": self.returned,
+            "recorded": self.recorded,
             "retained": self.retained,
             "unjudged": self.unjudged,
             "retained_bytes": self.retained_bytes,

@@ -90,6 +90,7 @@ def test_scripted_report_is_valid(pytester: pytest.Pytester, run: Run) -> None:
     assert report["summary"] == {
         "judged": 7,
         "returned": 4,
+        "recorded": 0,
         "retained": 3,
         "unjudged": 5,
         "retained_bytes": (30 + 40 + 5) * 1024 * 1024,

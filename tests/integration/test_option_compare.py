@@ -81,7 +81,7 @@ def test_more_than_recorded_fails(  # noqa: PLR0913, PLR0917 - a table's columns
         "  more      10.0 → 15.0 MiB  test_app.py::test_keeps_15",
         "  less        9.0 → 0.0 MiB  test_app.py::test_returns",
         "to keep what was gained, add --memreturn-save=m.json",
-        "3 judged: 2 returned, 1 retained (15.0 MiB)",
+        "3 judged: 2 returned (1 as recorded), 1 retained (15.0 MiB)",
     ]
     found = records()
     assert {name: one["recorded_bytes"] for name, one in found.items()} == {
@@ -381,7 +381,7 @@ def test_comparing_and_saving_keeps_what_was_gained(
             "--memreturn-compare="
         ),
         "  --memreturn-save=m.json",
-        "5 judged: 3 returned, 2 retained (23.0 MiB)",
+        "5 judged: 3 returned (2 as recorded), 2 retained (23.0 MiB)",
     ]
     tests = json.loads(file.read_text(encoding="utf-8"))["tests"]
     assert {one["nodeid"][13:]: one["retained"] for one in tests} == {

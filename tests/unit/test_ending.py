@@ -31,13 +31,33 @@ def test_what_had_begun() -> None:
         ending.test_begins(nodeid)
     ending.test_ends("c")
     ending.test_ends("a")  # one worker's, and the other's still runs
-    ending.stopped("stopping after 1 failures")
+    ending.limit_reached("stopping after 1 failures")
 
     assert ending.early_end(6) == Partial(
         "stopping after 1 failures; 2 of 6 tests were not reached", ("a", "b")
     )
     assert ending.early_end(4) == Partial("stopping after 1 failures", ("a", "b"))
     assert ending.early_end(None) == Partial("stopping after 1 failures", ("a", "b"))
+
+
+@pytest.mark.parametrize("by", ["pytest", "pytest-xdist"])
+def test_a_limit_that_the_last_test_reaches(by: str) -> None:
+    """Nothing is missing then; where a verdict is, the limit is its reason."""
+    ending = Ending()
+    ending.test_begins("a")
+    ending.test_ends("a")
+    if by == "pytest":
+        ending.limit_reached("stopping after 1 failures")
+    else:
+        ending.interrupted(Interrupted("stopping after 1 failures"))
+
+    assert ending.early_end(1) is None
+    ending.verdict_is_due("b", "gw1", "collect")
+    (record,) = ending.still_owed()
+    assert record.reason == "the run ended while it ran: stopping after 1 failures"
+    assert ending.early_end(2) == Partial(
+        "stopping after 1 failures; 1 of 2 tests were not reached"
+    )
 
 
 def test_a_test_that_runs_at_the_end_is_enough() -> None:

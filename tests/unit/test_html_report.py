@@ -218,6 +218,10 @@ def test_what_is_known_of_a_test_that_returned() -> None:
     [
         ([], "No test was judged."),
         ([RETURNED, RETURNED], "All 2 returned their memory."),
+        (
+            [RETURNED, replace(RETURNED, recorded_bytes=1)],
+            "None of 2 kept more than it may; 1 kept as much as was recorded.",
+        ),
         ([UNJUDGED], "No test could be judged."),
     ],
 )

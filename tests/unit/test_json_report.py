@@ -126,12 +126,20 @@ def test_a_report_holds_every_record_and_their_sums() -> None:
     assert report["summary"] == {
         "judged": 4,
         "returned": 3,
+        "recorded": 0,
         "retained": 1,
         "unjudged": 2,
         "retained_bytes": 10,
     }
     assert [Record.from_dict(one) for one in report["tests"]] == records
     assert text.endswith("}\n")
+
+
+def test_what_was_recorded_is_counted_among_the_returned() -> None:
+    """It passes, and has not returned its memory."""
+    records = [RETURNED, replace(RETURNED, recorded_bytes=7), replace(RETAINED, recorded_bytes=7)]
+    summary = json.loads(written(records, ENVIRONMENT))["summary"]
+    assert (summary["returned"], summary["recorded"], summary["retained"]) == (2, 1, 1)
 
 
 def test_a_report_without_tests() -> None:

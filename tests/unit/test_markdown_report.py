@@ -139,6 +139,8 @@ def test_a_run_in_which_all_came_back() -> None:
         "Memory returned to the operating system: **0 retained**, **1 returned**",
     ]
     assert text.splitlines()[3].startswith("<details><summary>1 returned")
+    recorded = markdown(RETURNED, replace(RETURNED, recorded_bytes=1))
+    assert "**2 returned** (1 as recorded)" in recorded
 
 
 def test_an_environment_that_nobody_knows() -> None:

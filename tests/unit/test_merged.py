@@ -56,6 +56,7 @@ def test_shards_are_as_the_whole() -> None:
     assert whole.tally.to_dict() == {
         "judged": 4,
         "returned": 2,
+        "recorded": 0,
         "retained": 2,
         "unjudged": 0,
         "retained_bytes": 13 * MIB,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -170,6 +171,10 @@ def test_a_row_is_a_line() -> None:
         ([HELD], "1 judged: 0 returned, 1 retained (100.0 MiB)"),
         (RECORDS, "3 judged: 1 returned, 2 retained (300.0 MiB), 2 unjudged"),
         ([UNREAD], "0 judged: 0 returned, 0 retained, 1 unjudged"),
+        (
+            [LONG, replace(LONG, recorded_bytes=1)],
+            "2 judged: 2 returned (1 as recorded), 0 retained",
+        ),
     ],
 )
 def test_the_summary(records: Sequence[Record], line: str) -> None:
