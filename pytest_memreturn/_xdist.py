@@ -7,6 +7,7 @@ that starts and from one that ends; nothing here needs it installed.
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn._record import Record
@@ -24,8 +25,12 @@ _GATE = _PREFIX + "gate"
 
 
 def attach(report: pytest.TestReport, records: Sequence[Record]) -> None:
-    """Put records on a report; pytest serialises a report's attributes as they are."""
-    setattr(report, _RECORDS, [one.to_dict() for one in records])
+    """Put records on a report; pytest serialises a report's attributes as they are.
+
+    As JSON, in which whatever a label or a reason holds is plain text: a lone surrogate, as in the
+    name of a file that is no UTF-8, would end the worker that sends it.
+    """
+    setattr(report, _RECORDS, json.dumps([one.to_dict() for one in records]))
 
 
 def detach(report: pytest.TestReport) -> list[Record]:
@@ -33,7 +38,8 @@ def detach(report: pytest.TestReport) -> list[Record]:
 
     pytest keeps the reports of a run to its end, and would keep the records with them.
     """
-    records = [Record.from_dict(one) for one in report.__dict__.pop(_RECORDS, ())]
+    records = attached(report)
+    report.__dict__.pop(_RECORDS, None)
     worker = worker_of(report)
     if worker is None:
         return records
@@ -42,7 +48,7 @@ def detach(report: pytest.TestReport) -> list[Record]:
 
 def attached(report: pytest.TestReport) -> list[Record]:
     """The records that `attach` put there, which stay."""
-    return [Record.from_dict(one) for one in report.__dict__.get(_RECORDS, ())]
+    return [Record.from_dict(one) for one in json.loads(report.__dict__.get(_RECORDS, "[]"))]
 
 
 def announce(report: pytest.TestReport, gate: Gate) -> None:

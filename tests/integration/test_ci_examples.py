@@ -88,6 +88,8 @@ def test_a_test_that_keeps_memory_fails_the_job(
         assert markdown.startswith("# What the step said before\n\n")
     report = json.loads((scripted / "reports/memory.json").read_text(encoding="utf-8"))
     assert report["summary"]["retained"] == 1
+    page = (scripted / "reports/memory.html").read_text(encoding="utf-8")
+    assert "test_app.py::test_keeps_30" in page
     cases = ET.parse(scripted / "reports/junit.xml").iter("testcase")  # noqa: S314 - just written
     assert {
         one.attrib["name"]: one.find(".//property[@name='memreturn_verdict']") is not None
@@ -114,7 +116,7 @@ def test_a_job_that_passes_has_judged(
 def test_reports_are_kept_where_the_job_failed(name: str) -> None:
     """What is written is what is kept, whatever the outcome."""
     (command,) = [one for one in _SCRIPTS[name] if one.startswith("pytest")]
-    assert command.count("=reports/") == (2 if name == "github-actions.yml" else 3)
+    assert command.count("=reports/") == (3 if name == "github-actions.yml" else 4)
     if name == "github-actions.yml":
         (upload,) = [
             one

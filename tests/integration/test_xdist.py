@@ -69,6 +69,21 @@ def test_same_verdicts_on_every_way(pytester: pytest.Pytester, run: Run) -> None
     assert workers == {"alone": {None}, "-n0": {None}, "-n2": {"gw0", "gw1"}}
 
 
+def test_a_label_that_is_no_text(pytester: pytest.Pytester, run: Run) -> None:
+    """A block's name that no encoding knows is shown written out, from a worker as from here."""
+    pytester.makepyfile(
+        test_app="""
+        def test_keeps_30(memreturn):
+            with memreturn(label="\\udcff"): pass
+        """
+    )
+    for way in _WAYS.values():
+        result = run(*way)
+        result.assert_outcomes(failed=1)
+        _, (record,), _ = _records(pytester.path)
+        assert (record["label"], record["verdict"]) == ("\udcff", "retained")
+
+
 def test_exitfirst_over_processes(pytester: pytest.Pytester, run: Run) -> None:
     """``-x`` under xdist ends early, and the report has the test that ended it."""
     pytester.makepyfile(test_app=_SUITE)

@@ -36,6 +36,16 @@ def test_records_ride_on_a_report() -> None:
     assert _xdist.detach(carrier) == [RECORD, OTHER]
 
 
+def test_whatever_a_label_holds_is_carried_as_text() -> None:
+    """execnet, by which pytest-xdist sends it, takes no lone surrogate."""
+    carrier = report()
+    record = replace(OTHER, label="\udcff", reason="\x1b\ud800")
+    _xdist.attach(carrier, [record])
+    [carried] = [one for one in vars(carrier).values() if isinstance(one, str) and '"label"' in one]
+    assert carried.isascii()
+    assert _xdist.detach(carrier) == [record]
+
+
 def test_a_report_without_records_has_none() -> None:
     """As of a run whose worker does not have the plugin."""
     assert _xdist.detach(report()) == []
