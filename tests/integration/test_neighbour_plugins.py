@@ -149,10 +149,10 @@ def test_timeout_by_signal(run_apart: Run, records: Records, module: Module) -> 
         def test_keeps_30(): pass
     """)
 
-    result = run_apart("-p", "pytest_timeout", "--timeout=1", "--timeout-method=signal")
+    result = run_apart("-p", "pytest_timeout", "--timeout=3", "--timeout-method=signal")
 
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["*Timeout (>1.0s) from pytest-timeout*"])
+    result.stdout.fnmatch_lines(["*Timeout (>3.0s) from pytest-timeout*"])
     found = records()
     assert found["test_sleeps"]["verdict"] == "unjudged"
     assert found["test_sleeps"]["reason"] == "the test failed by itself"
@@ -164,7 +164,7 @@ def test_timeout_by_thread(pytester: pytest.Pytester, run_apart: Run, module: Mo
     module("import time\ndef test_sleeps(): time.sleep(60)")
     (pytester.path / "report.json").write_text("old", encoding="utf-8")
 
-    result = run_apart("-p", "pytest_timeout", "--timeout=1", "--timeout-method=thread")
+    result = run_apart("-p", "pytest_timeout", "--timeout=3", "--timeout-method=thread")
 
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*+ Timeout +*"])
@@ -182,13 +182,13 @@ def test_timeout_is_no_matter_of_the_explanation(
 import pathlib, time
 began = pathlib.Path("began")
 if began.exists():
-    time.sleep(1.5)
+    time.sleep(5)
     script_for = lambda name: Script(BASE, peak_rss_bytes=PEAK)
 began.touch()
 """
     conftest.write_text(conftest.read_text(encoding="utf-8") + again, encoding="utf-8")
 
-    result = run_apart("-p", "pytest_timeout", "--timeout=1", "--memreturn-explain")
+    result = run_apart("-p", "pytest_timeout", "--timeout=4", "--memreturn-explain")
 
     result.assert_outcomes(failed=1)
     result.stdout.no_fnmatch_line("*from pytest-timeout*")
