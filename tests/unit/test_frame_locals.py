@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import struct
 import sys
-from types import FrameType
-from typing import Any
+from types import CellType, FrameType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -97,7 +98,6 @@ def test_a_suspended_generator_has_variables() -> None:
     assert dict(variables(waiting.gi_frame))["buffer"] == address
 
 
-@pytest.mark.skipif(frame_locals._CODE_AT is None, reason="frames show their variables")
 def test_where_a_frame_is_laid_out_otherwise_nothing_is_guessed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -106,7 +106,6 @@ def test_where_a_frame_is_laid_out_otherwise_nothing_is_guessed(
     assert list(variables(sys._getframe())) == []
 
 
-@pytest.mark.skipif(frame_locals._CODE_AT is None, reason="frames show their variables")
 @pytest.mark.parametrize("answer", [b"12345", None], ids=["cut short", "unmapped"])
 def test_where_a_frame_is_gone_meanwhile_there_is_nothing_to_see(
     monkeypatch: pytest.MonkeyPatch, answer: bytes | None
@@ -118,5 +117,38 @@ def test_where_a_frame_is_gone_meanwhile_there_is_nothing_to_see(
             raise OSError
         return answer
 
+    monkeypatch.setattr(frame_locals, "_CODE_AT", 0)
     monkeypatch.setattr(OwnMemory, "read", read)
     assert list(variables(sys._getframe())) == []
+
+
+def test_a_frame_is_read_as_it_is_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of 3.12, in a memory of our own: a variable, one that is unset, and two in cells."""
+
+    def function(first: object) -> object:
+        unset: object
+        own = first
+        return lambda: (own, unset)
+
+    code, frame = function.__code__, cast("FrameType", SimpleNamespace(f_code=function.__code__))
+    assert (code.co_varnames, code.co_cellvars) == (("first",), ("own", "unset"))
+    memory = {
+        id(frame) + 24: [0x1000],
+        0x1000: [id(code)],
+        0x1048: [0x2000, 0x3000, 0x4000],
+        0x2008: [id(int), 5],
+        0x3008: [id(CellType), 0x5000],
+        0x4008: [id(CellType), 0],
+    }
+
+    def read(_: OwnMemory, address: int, size: int) -> bytes:
+        assert size == 8 * len(memory[address])
+        return struct.pack(f"{size // 8}Q", *memory[address])
+
+    monkeypatch.setattr(frame_locals, "_CODE_AT", 0)
+    monkeypatch.setattr(OwnMemory, "read", read)
+    assert dict(variables(frame)) == {"first": 0x2000, "own": 0x5000, "unset": 0x4000}
+    memory[0x1048][0] = 0
+    assert "first" not in dict(variables(frame))
+    memory[id(frame) + 24] = [0]
+    assert dict(variables(frame)) == {}
