@@ -123,11 +123,10 @@ def test_where_a_frame_is_gone_meanwhile_there_is_nothing_to_see(
 
 
 def test_a_frame_is_read_as_it_is_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of 3.12, in a memory of our own: a variable, one that is unset, and two in cells."""
+    """That of 3.12, in a memory of our own: an argument, and two in cells, one of them empty."""
 
     def function(first: object) -> object:
-        unset: object
-        own = first
+        own, unset = first, None
         return lambda: (own, unset)
 
     code, frame = function.__code__, cast("FrameType", SimpleNamespace(f_code=function.__code__))
