@@ -86,7 +86,7 @@ def given(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - whatever w
 def answer(config: pytest.Config, name: str, value: object) -> None:
     """In a worker, have its controller find plain data when it has ended."""
     if is_worker(config):
-        config.workeroutput[_PREFIX + name] = value  # type: ignore[attr-defined]
+        config.workeroutput[_PREFIX + name] = value  # type: ignore[attr-defined]  # pytest-xdist adds it
 
 
 def answered(node: object, name: str) -> Any:  # noqa: ANN401 - whatever was answered

@@ -91,7 +91,7 @@ def _made(make: Callable[[], Instruments]) -> tuple[Instruments | None, str]:
     """The instruments, or why there are none."""
     try:
         return make(), ""
-    except Exception as error:  # noqa: BLE001 - the same
+    except Exception as error:  # noqa: BLE001 - as above: it is told, and not raised
         return None, _in_words(error)
 
 

@@ -20,7 +20,7 @@ def test_rows():
     KEPT.append([{{"row": number}} for number in range({rows})])
 
 def test_fine():
-    rows = [bytes(3_000) for _ in range(300)]  # less than what malloc may keep by default
+    rows = [bytes(3_000) for _ in range(1_000)]
     del rows
 """
 CACHED, ROWS = 4_000, 40_000
