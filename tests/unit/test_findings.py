@@ -305,6 +305,13 @@ def names(size: int) -> Survivors:
         pytest.param(
             names(500), names(20), 30, {"live-native": 470, "live-python": 30}, id="not so many"
         ),
+        pytest.param(
+            names(20),
+            names(470),
+            30,
+            {"live-python": 470, "live-native": 30},
+            id="by address, though in a library's buffers",
+        ),
         pytest.param(Survivors(), Survivors(), 40, {"live-native": 500}, id="nobody is there"),
         pytest.param(
             names(300), names(20), None, {"live-native": 480, "live-python": 20}, id="not asked"
