@@ -102,20 +102,10 @@ SCRIPTED = "not real and not browser"
 
 # Where there is no other, it is no waste to ask for it by name.
 @nox.session(python=NOT_TESTED_BY_MAKE or PYTHONS)
-def tests(session: nox.Session) -> None:
-    """Run what allocates little against the built wheel, with the newest of everything."""
-    session.install(".", "--group", "test")
-    check_newest(session)
-    # What a user sees can differ in the wheel, and `coverage` has the rest of it on the newest
-    # Python. Laws are about our own code alone, and hold there and for `make test`.
-    units = [] if session.python == PYTHONS[-1] else ["tests/unit"]
-    run_suite(session, "-m", SCRIPTED, "tests/integration", *units)
-
-
-@nox.session(python=NOT_TESTED_BY_MAKE or PYTHONS)
 def real(session: nox.Session) -> None:
     """Run what truly allocates against the built wheel, where `make test` has not."""
     session.install(".", "--group", "test")
+    check_newest(session)
     run_suite(session, "-m", "real and not extended")
 
 
@@ -135,9 +125,10 @@ def browser(session: nox.Session) -> None:
     run_suite(session, "-m", "browser")
 
 
-@nox.session(python=PYTHONS[0])
+# `make test` and `coverage` have run the same with the newest of everything, on theirs.
+@nox.session(python=[one for one in NOT_TESTED_BY_MAKE if one != PYTHONS[-1]] or PYTHONS[:1])
 def lowest(session: nox.Session) -> None:
-    """Run what allocates nothing on the lowest versions that the project says it supports."""
+    """Run what allocates little on the lowest versions that the project says it supports."""
     pins = [requirement.replace(">=", "==") for requirement in PROJECT["dependencies"]]
     session.install(".", "--group", "test", *pins)
     # As pip wrote them down, so that no constraint from elsewhere has moved a version.
