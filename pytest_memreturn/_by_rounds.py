@@ -31,8 +31,8 @@ class Growers:
     survivors: Survivors | None = None
 
     def added_to(self, explanation: Explanation) -> Explanation:
-        """The explanation with the survivors that came round by round, if there are any."""
-        if self.survivors is None or not self.survivors.types:
+        """The explanation with the survivors that came round by round, where somebody looked."""
+        if self.survivors is None:
             return explanation
         return replace(explanation, survivors=self.survivors.types)
 

@@ -23,7 +23,7 @@ _FEWEST_TO_COMPARE = 4
 # The first rounds fill caches: of a run of them this part tells nothing of how it goes on.
 _FIRST_PART = 4
 # Of growth that is as much per round late as it was early, so much shows late at the least.
-_STEADY_SHARE = 1 / 2
+_STEADY_SHARE = 2 / 3
 # So many parts of all growth must have come after the first rounds to be more than their rest.
 _ONCE_PARTS = 10
 
@@ -142,9 +142,9 @@ def _lower_bound(slopes: Sequence[float], points: int) -> float:
 
 
 def _goes_on(rounds: Sequence[int], figures: Sequence[int]) -> bool:
-    """Whether late rounds grow about as much as early ones, and the last ones still do."""
-    middle = len(figures) // 2
-    early = median(_slopes(rounds[: middle + 1], figures[: middle + 1]))
-    late = median(_slopes(rounds[middle:], figures[middle:]))
-    last = max(middle, len(figures) - 1 - max(1, len(figures) // 5))
+    """Whether the last third grows about as much as the first one, and its end still does."""
+    third = max(1, (len(figures) - 1) // 3)
+    early = median(_slopes(rounds[: third + 1], figures[: third + 1]))
+    late = median(_slopes(rounds[-third - 1 :], figures[-third - 1 :]))
+    last = len(figures) - 1 - max(1, len(figures) // 5)
     return late >= early * _STEADY_SHARE and figures[-1] > figures[last]

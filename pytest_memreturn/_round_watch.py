@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ LIVE = "live"
 # The objects that are there are counted once, when live bytes have risen from point to point so
 # often: of what is over after the first rounds nobody needs to know.
 _RISES_TO_COUNT = 3
+# Counting leaves holes behind. Where the footprint grows by so many times more than what is alive,
+# objects are not the cause, and holes would be taken for it.
+_MOST_BESIDE = 2
 
 
 class RoundWatch:
@@ -108,10 +112,15 @@ class RoundWatch:
     def _count_objects_if_growing(self, number: int) -> None:
         if self._counted_at or self._rises < min(_RISES_TO_COUNT, number):
             return
+        rounds, footprints = self._points.rounds, self._points.of(FOOTPRINT)
+        live = growth(rounds, self._points.live(), OF_LIVE_BYTES).per_round_bytes
+        if growth(rounds, footprints, OF_FOOTPRINT).per_round_bytes > live * _MOST_BESIDE:
+            return  # of the objects, the ledger will tell enough
         # Without it the verdict is the same, and the cause may be less exact.
         with contextlib.suppress(Exception):
             self._headcount.begin(self._instruments.statistics())
             self._counted_at = number
+            self._instruments.releaser.trim()
 
     def _growth_by_name(self) -> dict[str, Growth]:
         """How everything grew that has figures; the footprint as the last one."""
@@ -169,21 +178,31 @@ class RoundWatch:
     def _growers(self, found: Mapping[str, Growth], judged: str) -> Growers:
         statistics = self._instruments.statistics()
         came = None
+        if judged == FOOTPRINT:
+            return Growers()
         with contextlib.suppress(Exception):
             if self._counted_at:
                 came = self._headcount.end(statistics)
-        if judged == FOOTPRINT:
-            return Growers(survivors=came)
+        rounds_since = max(1, self._run - self._counted_at)
         in_malloc_bytes = None
         if came is not None and came.in_malloc_bytes is not None and came.is_whole:
-            rounds_since = max(1, self._run - self._counted_at)
             in_malloc_bytes = came.in_malloc_bytes * self._run // rounds_since
         grown = {
             name: round(max(0.0, one.per_round_bytes) * self._run)
             for name, one in found.items()
             if name not in {LIVE, FOOTPRINT}
         }
+        if came is not None and came.in_malloc_bytes is None:
+            came = None  # nobody could look
+        if came is not None:
+            # Looking leaves some objects behind itself.
+            each_round = [one for one in came.types if one.count * _MOST_ROUNDS_EACH >= rounds_since]
+            came = dataclasses.replace(came, types=tuple(each_round))
         return Growers(causes_of_growth(grown, in_malloc_bytes), came)
+
+
+# A survivor of rounds comes at least once in so many of them.
+_MOST_ROUNDS_EACH = 2
 
 
 def _live_bytes(figures: Mapping[str, int]) -> int:
