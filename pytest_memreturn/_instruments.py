@@ -48,6 +48,22 @@ class HeapSurvey:
     detail: object = None
 
 
+class Headcount:
+    """The objects that are there at one time, and those that have come since; this one sees none.
+
+    Made before a window, so that what it needs for itself is there already.
+    """
+
+    def begin(self, allocators: Sequence[AllocatorStatistics]) -> None:
+        """Remember what is there now."""
+        del allocators
+
+    def end(self, allocators: Sequence[AllocatorStatistics]) -> Survivors:
+        """What has come since; `in_malloc_bytes` is how much more all objects hold of malloc."""
+        del allocators
+        return Survivors()
+
+
 class Examiner:
     """What looks into the process for a window that seems to retain; this one finds nothing.
 
@@ -68,6 +84,10 @@ class Examiner:
         """What all Python objects together hold of malloc."""
         del allocators
         return None
+
+    def headcount(self) -> Headcount:
+        """What can tell objects that come between two times."""
+        return Headcount()
 
     def survey_heaps(self, now: Snapshot) -> HeapSurvey:
         """What malloc's heaps and pymalloc's arenas look like from within."""

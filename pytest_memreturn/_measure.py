@@ -35,6 +35,7 @@ from pytest_memreturn.report.printable import on_one_line
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from pytest_memreturn._by_rounds import ByRounds
     from pytest_memreturn._settings import Settings
     from pytest_memreturn._verdict import Outcome
 
@@ -83,7 +84,7 @@ class Attempt:
             recorder = Recorder(self.instruments(), self.settings, detailed=self.window == "block")
             recorder.open()
         except Exception as error:  # noqa: BLE001 - see the class
-            return _reason(error)
+            return reason_of(error)
         self.open_windows.append(recorder)
         return recorder
 
@@ -94,14 +95,14 @@ class Attempt:
             with contextlib.suppress(Exception):  # there is no verdict to spoil
                 opened.abandon()
 
-    def close(self, opened: Recorder | str) -> Record:
-        """End the window of `open` and judge it."""
+    def close(self, opened: Recorder | str, by_rounds: ByRounds | None = None) -> Record:
+        """End the window of `open` and judge it. `by_rounds`: what rounds say, if it had any."""
         if isinstance(opened, Recorder):
             self.open_windows.remove(opened)
             try:
-                measured = opened.close()
+                measured = opened.close(by_rounds)
             except Exception as error:  # noqa: BLE001 - see the class
-                return self.unjudged(_reason(error))
+                return self.unjudged(reason_of(error))
             return measured.to_record(
                 self.nodeid, window=self.window, label=self.label, location=self.location
             )
@@ -136,7 +137,8 @@ def exclude(windows: Sequence[Recorder], fixture: str, scope: str) -> Generator[
                 recorder.end_exclusion(reading, fixture, scope)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What an error says, or what it is: why there is no verdict."""
     if isinstance(error, ReadingUnavailableError):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -334,6 +336,7 @@ def measure(
             "settle": settle,
         },
         at_the_test=True,
+        of_block=True,
     )
     settings = resolve([check(source)])
 

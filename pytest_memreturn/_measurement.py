@@ -12,7 +12,7 @@ from pytest_memreturn._record import RUNGS, Record
 if TYPE_CHECKING:
     from pytest_memreturn._allowance import Allowance
     from pytest_memreturn._ledger import Ledger
-    from pytest_memreturn._record import Exclusion, Rung, Window
+    from pytest_memreturn._record import Exclusion, Rounds, Rung, Window
     from pytest_memreturn._settings import Gate
     from pytest_memreturn._snapshot import Peak, Snapshot
     from pytest_memreturn._verdict import Causes, Outcome
@@ -43,6 +43,7 @@ class Measurement:
     ledger: Ledger | None = None
     causes: Causes | None = None
     explanation: Explanation | None = None
+    rounds: Rounds | None = None
     overhead_seconds: float = 0.0
 
     @property
@@ -82,6 +83,7 @@ class Measurement:
             ledger=self.ledger.to_dict() if self.ledger else None,
             shown=_shown(self.before, self.at_gate),
             overhead_seconds=self.overhead_seconds,
+            rounds=self.rounds,
             explanation=self.explanation,
         )
 

@@ -16,6 +16,9 @@ _INI = (
     ("memreturn_max_retained", "string", "Default allowance, such as '2 MiB'."),
     ("memreturn_trim", "bool", "Judge after every allocator was asked to trim."),
     ("memreturn_settle", "string", "At most so many seconds to wait for memory on its way back."),
+    ("memreturn_rounds", "string", "Run each judged test so often, and judge growth per round."),
+    ("memreturn_warmup", "string", "Run each judged test so often before it is judged."),
+    ("memreturn_max_per_round", "string", "How much a test may grow in each round, such as '1 KiB'."),
     ("memreturn_mode", "string", "What a retained verdict does: fail, warn or off."),
     ("memreturn_strict", "bool", "A test that could not be judged fails."),
     ("memreturn_explain", "bool", "Re-run a test that retained, as --memreturn-explain does."),
@@ -34,6 +37,9 @@ _SETTINGS = (
     ("max_retained", "memreturn_max_retained", "--memreturn-max-retained", ""),
     ("trim", "memreturn_trim", "--memreturn-trim", "--no-memreturn-trim"),
     ("settle", "memreturn_settle", "--memreturn-settle", ""),
+    ("rounds", "memreturn_rounds", "--memreturn-rounds", ""),
+    ("warmup", "memreturn_warmup", "--memreturn-warmup", ""),
+    ("max_per_round", "memreturn_max_per_round", "--memreturn-max-per-round", ""),
     ("mode", "memreturn_mode", "--memreturn-mode", ""),
     ("strict", "memreturn_strict", "--memreturn-strict", ""),
     ("explain", "memreturn_explain", "--memreturn-explain", ""),
@@ -87,6 +93,24 @@ def declare(parser: pytest.Parser) -> None:
         default=None,
         metavar="SECONDS",
         help="wait at most so long for memory that is still on its way back (default: 3); 0: never",
+    )
+    group.addoption(
+        "--memreturn-rounds",
+        default=None,
+        metavar="N",
+        help="run the body of each judged test N times, and judge how it grows from round to round",
+    )
+    group.addoption(
+        "--memreturn-warmup",
+        default=None,
+        metavar="N",
+        help="run the body of each judged test N times before it is judged (default: 0)",
+    )
+    group.addoption(
+        "--memreturn-max-per-round",
+        default=None,
+        metavar="SIZE",
+        help="how much a test with rounds may grow in each of them (default: 0)",
     )
     group.addoption(
         "--memreturn-mode",

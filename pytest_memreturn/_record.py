@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pytest_memreturn._explanation import Explanation, all_of, field_names, known_fields
 
 if TYPE_CHECKING:
+    from pytest_memreturn._growth import GrowthKind
     from pytest_memreturn._settings import Gate
     from pytest_memreturn._snapshot import PeakQuality
     from pytest_memreturn._verdict import Outcome
@@ -41,6 +42,30 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Rounds:
+    """A body that was run again and again. `run` of the rounds that were `asked` for were needed.
+
+    `warmup`: it had run so often before the baseline. `growth` is how `figure` went on growing from
+    `since_round` on, by `per_round_bytes`; ``None`` for a single round. `exceeds`: steadily, and by
+    more than `allowed_per_round_bytes`. `figure` is ``footprint``, ``live`` for the live bytes of
+    all allocators, or the name of one of them. `points` are readings: after how many rounds, live
+    bytes, footprint.
+    """
+
+    asked: int
+    run: int
+    warmup: int
+    allowed_per_round_bytes: int = 0
+    allowed_origin: str = ""
+    growth: GrowthKind | None = None
+    exceeds: bool = False
+    figure: str = "live"
+    per_round_bytes: int = 0
+    since_round: int = 0
+    points: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One verdict with everything that led to it. Sizes are bytes; ``None`` was not read.
 
@@ -55,6 +80,7 @@ class Record:
     from which the ledger starts, which may be that of an earlier window.
     `settled_seconds` is how long the figure went on falling by itself after the window.
     `earlier_attempts` are those of a test that another plugin has run again: the last one counts.
+    `rounds` is there for a test with rounds, or with warm-up.
     """
 
     nodeid: str
@@ -85,6 +111,7 @@ class Record:
     reason: str | None = None
     own_outcome: str | None = None
     earlier_attempts: tuple[Attempt, ...] = ()
+    rounds: Rounds | None = None
     explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,6 +120,8 @@ class Record:
         # Not `asdict` for the whole of it: what most records have is plain already.
         found["excluded"] = tuple(asdict(one) for one in self.excluded)
         found["earlier_attempts"] = tuple(asdict(one) for one in self.earlier_attempts)
+        if self.rounds is not None:
+            found["rounds"] = asdict(self.rounds)
         if self.explanation is not None:
             found["explanation"] = self.explanation.to_dict()
         return found
@@ -103,6 +132,10 @@ class Record:
         values = known_fields(cls, data)
         values["excluded"] = all_of(Exclusion, values.get("excluded", ()))
         values["earlier_attempts"] = all_of(Attempt, values.get("earlier_attempts", ()))
+        if values.get("rounds") is not None:
+            rounds = known_fields(Rounds, values["rounds"])
+            rounds["points"] = tuple((at, live, whole) for at, live, whole in rounds["points"])
+            values["rounds"] = Rounds(**rounds)
         if values.get("explanation") is not None:
             values["explanation"] = Explanation.from_dict(values["explanation"])
         return cls(**values)

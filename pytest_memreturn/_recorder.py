@@ -22,7 +22,9 @@ from pytest_memreturn._verdict import judge
 from pytest_memreturn._window import Excluded, WindowState
 
 if TYPE_CHECKING:
+    from pytest_memreturn._allowance import Allowance
     from pytest_memreturn._books import Stock
+    from pytest_memreturn._by_rounds import ByRounds
     from pytest_memreturn._instruments import FullReading, Instruments, OutsideBaseline
     from pytest_memreturn._measurement import Measurement
     from pytest_memreturn._opening import LeftGarbage
@@ -61,8 +63,10 @@ class Recorder:
         Raises `ReadingUnavailableError` where the probe cannot read.
         """
         started = self._instruments.clock()
-        # Whoever wants every figure wants them from one moment.
-        may_be_left = Tolerated() if self._detailed else tolerated(self._settings.limits)
+        # Whoever wants every figure wants them from one moment, and so do rounds their first one.
+        limits = self._settings.limits
+        is_exact = self._detailed or limits.max_per_round is not None
+        may_be_left = Tolerated() if is_exact else tolerated(limits)
         pulse, self._left_garbage = stand_level(self._instruments, may_be_left)
         self._outside_baseline = self._instruments.begin_outside()
         self._peak_token = self._memory.open_peak()
@@ -96,10 +100,15 @@ class Recorder:
         self._overhead_seconds += self._instruments.clock() - started
         return reading
 
-    def close(self) -> Measurement:
+    def outside_bytes(self) -> int:
+        """What is outside now that was not there when the window opened."""
+        return self._outside(peak_growth_bytes=0).footprint_bytes
+
+    def close(self, by_rounds: ByRounds | None = None) -> Measurement:
         """Read, climb the ladder only as far as needed, judge.
 
-        Raises `ReadingUnavailableError` where the probe cannot read any more.
+        `by_rounds`: what rounds say, where there were any. Raises `ReadingUnavailableError` where
+        the probe cannot read any more.
         """
         started = self._instruments.clock()
         try:
@@ -114,19 +123,27 @@ class Recorder:
         peak_growth = max(peak_growth, grown)
         window = WindowState(
             gate=self._settings.gate.value,
-            allowance=allowance(self._settings.limits, peak_growth),
+            allowance=self._allowance(peak_growth, by_rounds),
             peak=peak,
             peak_growth_bytes=peak_growth,
             outside=outside,
             counts_all_hidden=(
-                self._settings.limits.recorded is not None or self._settings.mode.value == "record"
+                self._settings.limits.recorded is not None
+                or self._settings.mode.value == "record"
+                or (by_rounds is not None and by_rounds.decides)
             ),
+            by_rounds=by_rounds,
             excluded=[one.exclusion() for one in self._excluded],
         )
         if self._detailed or not self._clearly_fine(at_end, window):
             self._climb(window)
         seconds = self._overhead_seconds + self._instruments.clock() - started
         return window.measurement(overhead_seconds=seconds)
+
+    def _allowance(self, peak_growth_bytes: int, by_rounds: ByRounds | None) -> Allowance:
+        if by_rounds is not None and by_rounds.decides:
+            return by_rounds.allowance
+        return allowance(self._settings.limits, peak_growth_bytes)
 
     def _outside(self, *, peak_growth_bytes: int) -> Outside:
         return self._instruments.outside_since(
@@ -148,6 +165,8 @@ class Recorder:
 
     def _surely_fits(self, window: WindowState, rung: Rung, off_by: int = 0) -> bool:
         """Whether the window fits even if all that may hide in resident memory does."""
+        if window.by_rounds is not None and window.by_rounds.decides:
+            return window.by_rounds.outcome == "returned"
         grown = window.grown_bytes(rung) + off_by
         if judge(grown, window.allowance) != "returned":
             return False
@@ -284,7 +303,7 @@ class Recorder:
         spans = [one.span for one in self._excluded]
         window.stock = take_stock(self._before, reading, spans)
         # What was granted on the way up was granted without the ledger.
-        window.allowance = allowance(self._settings.limits, window.peak_growth_bytes)
+        window.allowance = self._allowance(window.peak_growth_bytes, window.by_rounds)
         if window.fits(window.gate):
             return
         filled_up = self._grant_by_ledger(window, window.stock, spans)
@@ -296,6 +315,12 @@ class Recorder:
         findings = explain(self._instruments, evidence, lambda: self._read_after_trim(window))
         window.stock = findings.stock
         window.causes, window.explanation = findings.causes, findings.explanation
+        if window.by_rounds is not None:
+            # Last of all: it disturbs what is measured.
+            with contextlib.suppress(Exception):
+                found = window.by_rounds.growers()
+                window.causes = found.causes or window.causes
+                window.explanation = found.added_to(findings.explanation)
         if findings.after_trim_bytes is not None:
             window.readings["trim"] = findings.after_trim_bytes
 

@@ -25,10 +25,12 @@ from pytest_memreturn._test_report import line_number, location, state_of
 
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
-    from pytest_memreturn._measure import Measure
+    from pytest_memreturn._measure import Attempt, Measure
+    from pytest_memreturn._once import BodyOnce
     from pytest_memreturn._ratchet_run import RatchetRun
     from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Recorder
+    from pytest_memreturn._rounds import RepeatedBody
     from pytest_memreturn._settings import Gate, Settings
     from pytest_memreturn.reruns.command import Invocation
 
@@ -139,21 +141,22 @@ class Session:
         )
         state = state_of(item)
         forget_last_failure()
-        opened = attempt.open()
+        body = self._body(item, settings, attempt)
         state.window_is_open = True
         try:
-            result = yield
+            with body.in_place():
+                result = yield
         except BaseException:
-            attempt.abandon(opened)
+            attempt.abandon(body.opened)
             raise
         finally:
             state.window_is_open = False
         if state.subtest_failed or _failed_inside_unittest(item):
-            attempt.abandon(opened)
+            attempt.abandon(body.opened)
             if state.subtest_failed:
                 state.records.append(attempt.unjudged("a subtest failed", own_outcome="failed"))
             return result
-        record = attempt.close(opened)
+        record = body.close()
         if record.verdict == "retained" and settings.explain.value:
             record = self._explained(item, record, settings)
         state.records.append(record)
@@ -168,6 +171,17 @@ class Session:
             state.failure = failure
             raise
         return result
+
+    @staticmethod
+    def _body(item: pytest.Item, settings: Settings, attempt: Attempt) -> BodyOnce | RepeatedBody:
+        """What runs the body of a test, as often as it is to run."""
+        if settings.rounds.value > 1 or settings.warmup.value:
+            from pytest_memreturn._rounds import RepeatedBody
+
+            return RepeatedBody(item, settings, attempt, state_of(item))
+        from pytest_memreturn._once import BodyOnce
+
+        return BodyOnce(attempt)
 
     def _explained(self, item: pytest.Item, record: Record, settings: Settings) -> Record:
         """The record with what re-runs in fresh interpreters tell."""
@@ -194,7 +208,7 @@ class Session:
         """A block inside `item`, judged by its own keywords and the settings of the run."""
         from pytest_memreturn._measure import Attempt, Measure
 
-        source = Source(f"memreturn() in {item.nodeid}", keywords, at_the_test=True)
+        source = Source(f"memreturn() in {item.nodeid}", keywords, at_the_test=True, of_block=True)
         settings = resolve([check(source), *self._sources])
         if self._ratchet is not None and settings.mode.value != "off":
             settings = self._ratchet.applied(settings, item.nodeid, label)

@@ -31,6 +31,10 @@ DEFAULT_SETTLE_SECONDS = 3.0
 # One re-run: as long as a slow test may take, and no night.
 DEFAULT_EXPLAIN_TIMEOUT_SECONDS = 60.0
 
+# More rounds than that are a slip: at a millisecond for each it would take minutes.
+_MOST_ROUNDS = 100_000
+_WHOLE = re.compile(r"[0-9]{1,20}", re.ASCII)
+
 # Nobody waits that long for memory: more is a slip, such as milliseconds without their unit.
 _MOST_SECONDS = 3600
 
@@ -49,12 +53,14 @@ class Sourced(Generic[T]):
 class Source:
     """Settings that one origin gives, by keyword.
 
-    `at_the_test`: they are written at the test, or the block, itself.
+    `at_the_test`: they are written at the test, or the block, itself. `of_block`: at a block, which
+    runs once.
     """
 
     origin: str
     values: Mapping[str, object]
     at_the_test: bool = False
+    of_block: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +76,19 @@ class Recorded:
 class Limits:
     """What may be retained: bytes, a share of the peak growth that must come back, or both.
 
-    `recorded` lets stay what stayed before, where that is more.
+    `recorded` lets stay what stayed before, where that is more. `max_per_round`: growth in bytes
+    for each round, where there are rounds; what else is ``None`` then does not matter.
     """
 
     max_retained_bytes: Sourced[int] | None
     min_returned: Sourced[Fraction] | None
     recorded: Recorded | None = None
+    max_per_round: Sourced[int] | None = None
+
+    @property
+    def of_whole_window(self) -> bool:
+        """Whether how much a window retains matters, however it came."""
+        return self.max_retained_bytes is not None or self.min_returned is not None
 
     @property
     def chosen(self) -> bool:
@@ -93,6 +106,8 @@ class Settings:
     gate: Sourced[Gate]
     settle_seconds: Sourced[float]
     mode: Sourced[Mode]
+    rounds: Sourced[int]
+    warmup: Sourced[int]
     strict: Sourced[bool]
     explain: Sourced[bool]
     explain_timeout_seconds: Sourced[float]
@@ -105,6 +120,9 @@ DEFAULTS = Source(
         "max_retained": DEFAULT_MAX_RETAINED_BYTES,
         "trim": False,
         "settle": DEFAULT_SETTLE_SECONDS,
+        "rounds": 1,
+        "warmup": 0,
+        "max_per_round": 0,
         "mode": "fail",
         "strict": False,
         "explain": False,
@@ -156,6 +174,25 @@ def _parse_time_limit(value: object) -> float:
     return seconds
 
 
+def _parse_count(least: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        text = value.strip() if isinstance(value, str) else value
+        if isinstance(text, str) and _WHOLE.fullmatch(text):
+            text = int(text)
+        if isinstance(text, bool) or not isinstance(text, int):
+            msg = f"{value!r} is not a whole number"
+            raise ValueError(msg)  # noqa: TRY004 - a value from a marker, not a slip in this program
+        if text < least:
+            msg = f"{value!r} is less than {least}"
+            raise ValueError(msg)
+        if text > _MOST_ROUNDS:
+            msg = f"{value!r} is more than {_MOST_ROUNDS:,}"
+            raise ValueError(msg)
+        return text
+
+    return parse
+
+
 def _seconds(value: object) -> Fraction | None:
     if isinstance(value, str):
         found = _TIME.fullmatch(value.strip())
@@ -190,14 +227,19 @@ _PARSERS: Mapping[str, Callable[[object], object]] = {
     "min_returned": parse_share,
     "trim": _parse_bool,
     "settle": parse_seconds,
+    "rounds": _parse_count(1),
+    "warmup": _parse_count(0),
+    "max_per_round": cast("Callable[[object], object]", parse_size),
     "mode": _parse_mode,
     "strict": _parse_bool,
     "explain": _parse_bool,
     "explain_timeout": _parse_time_limit,
 }
 
-# What a marker, the fixture and measure() take; the rest concerns a whole run.
-LOCAL_KEYWORDS = ("max_retained", "min_returned", "trim", "settle", "enabled")
+# What a marker takes; of that a block under the fixture or measure() takes all but rounds, which
+# only a test has. The rest concerns a whole run.
+_ROUNDS_KEYWORDS = ("warmup", "rounds", "max_per_round")
+LOCAL_KEYWORDS = ("max_retained", "min_returned", "trim", "settle", *_ROUNDS_KEYWORDS, "enabled")
 
 
 def check(source: Source) -> Source:
@@ -236,20 +278,47 @@ def resolve(sources: Sequence[Source]) -> Settings:
 
     A share given at the test replaces a size given further away (on the command line, in
     the ini file or by default): whoever wrote it chose how this test is limited. A size and a
-    share given at the test must both hold.
+    share given at the test must both hold. So do rounds replace a size that is given further away
+    than they are, and never one that is given as near. Raises `InvalidSettingError` where a limit
+    for each round is given at a test without rounds.
     """
     found = {**_BY_DEFAULT, **_closest(sources)}
     at_the_test = _closest(one for one in sources if one.at_the_test)
     share = at_the_test.get("min_returned")
     size = (found if share is None else at_the_test).get("max_retained")
+    per_round = None
+    if any(one.of_block for one in sources):
+        found |= {one: _BY_DEFAULT[one] for one in _ROUNDS_KEYWORDS}
+    elif found["rounds"].value != 1:
+        per_round = found["max_per_round"]
+        size = _size_beside_rounds(size, at_the_test)
+    elif "max_per_round" in at_the_test and found["rounds"] is _BY_DEFAULT["rounds"]:
+        origin = at_the_test["max_per_round"].origin
+        msg = "there are no rounds to compare: add rounds=, or --memreturn-rounds"
+        raise InvalidSettingError(origin, "max_per_round", msg)
     trim = found["trim"]
     return Settings(
         enabled=cast("Sourced[bool]", found["enabled"]),
-        limits=Limits(cast("Sourced[int] | None", size), cast("Sourced[Fraction] | None", share)),
+        limits=Limits(
+            cast("Sourced[int] | None", size),
+            cast("Sourced[Fraction] | None", share),
+            max_per_round=cast("Sourced[int] | None", per_round),
+        ),
         gate=Sourced("trim" if trim.value else "collect", trim.origin),
         settle_seconds=cast("Sourced[float]", found["settle"]),
         mode=cast("Sourced[Mode]", found["mode"]),
+        rounds=cast("Sourced[int]", found["rounds"]),
+        warmup=cast("Sourced[int]", found["warmup"]),
         strict=cast("Sourced[bool]", found["strict"]),
         explain=cast("Sourced[bool]", found["explain"]),
         explain_timeout_seconds=cast("Sourced[float]", found["explain_timeout"]),
     )
+
+
+def _size_beside_rounds(
+    size: Sourced[object] | None, at_the_test: Mapping[str, Sourced[object]]
+) -> Sourced[object] | None:
+    """The size that must hold beside growth for each round: a default is nobody's choice."""
+    if size is None or size is _BY_DEFAULT["max_retained"]:
+        return None
+    return at_the_test.get("max_retained") if "rounds" in at_the_test else size

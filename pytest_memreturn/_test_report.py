@@ -32,7 +32,7 @@ class TestState:
 
     `gate` is that of a test whose body is to be judged. `records` wait for the next report.
     `failure` is what its verdict raised: a warning where the run turns warnings into errors.
-    `subtest_failed` is told while the window is open.
+    `subtest_failed` is told while the window is open. `where`: in which of its rounds the body is.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
@@ -42,6 +42,7 @@ class TestState:
     failure: VerdictFailure | MemoryNotReturnedWarning | None = None
     window_is_open: bool = False
     subtest_failed: bool = False
+    where: str = ""
 
 
 _STATE = pytest.StashKey[TestState]()
@@ -100,13 +101,13 @@ def finish_report(
         _say_without_traceback(item, call.excinfo, report)
     elif call.excinfo is not None and report.when != "teardown":
         blocks = [one for one in records if one.window == "block"]
-        records = [*blocks, *_own_outcome(item, report, settings_for)]
+        records = [*blocks, *_own_outcome(item, report, settings_for, state.where)]
     _xdist.attach(report, records)
     _properties.attach(item, report, records)
 
 
 def _own_outcome(
-    item: pytest.Item, report: pytest.TestReport, settings_for: SettingsFor
+    item: pytest.Item, report: pytest.TestReport, settings_for: SettingsFor, where: str
 ) -> list[Record]:
     outcome: str = "xfailed" if hasattr(report, "wasxfail") else report.outcome
     if outcome not in _HOW_IT_ENDED:
@@ -116,6 +117,8 @@ def _own_outcome(
         outcome = "error"
     phase = "in set-up" if report.when == "setup" else "by itself"
     reason = f"the test {_HOW_IT_ENDED[outcome]} {phase}"
+    if where:
+        reason += f", in {where}"
     gate: Gate = "collect"  # where a mark is wrong, nobody knows what it asked for
     try:
         settings = settings_for(item)

@@ -15,6 +15,7 @@ from pytest_memreturn._verdict import judge
 if TYPE_CHECKING:
     from pytest_memreturn._allowance import Allowance
     from pytest_memreturn._books import Span, Stock
+    from pytest_memreturn._by_rounds import ByRounds
     from pytest_memreturn._record import Rung
     from pytest_memreturn._settings import Gate
     from pytest_memreturn._snapshot import Peak
@@ -51,7 +52,7 @@ class WindowState:
     """What is gathered on the way up the ladder, and how the window stands by it.
 
     `counts_all_hidden`: the figure is compared with that of another run, which must not depend on
-    what either was held against.
+    what either was held against. `by_rounds`: what rounds say, where there are any.
     """
 
     gate: Gate
@@ -60,6 +61,7 @@ class WindowState:
     peak_growth_bytes: int
     outside: Outside = NOTHING_OUTSIDE
     counts_all_hidden: bool = False
+    by_rounds: ByRounds | None = None
     excluded: list[Exclusion] = field(default_factory=list)
     readings: dict[Rung, int] = field(default_factory=dict)
     newborn: Survivors = field(default_factory=Survivors)
@@ -92,6 +94,8 @@ class WindowState:
 
     def fits(self, rung: Rung) -> bool:
         """Whether what is retained there may be, as far as is known."""
+        if self.by_rounds is not None and self.by_rounds.decides:
+            return self.by_rounds.outcome == "returned"
         return judge(self.retained_bytes(rung), self.allowance) == "returned"
 
     def grant(self, rung: Rung, allowance: Allowance) -> None:
@@ -122,5 +126,6 @@ class WindowState:
             ledger=self.stock.ledger if self.stock else None,
             causes=self.causes,
             explanation=self.explanation,
+            rounds=self.by_rounds.told if self.by_rounds else None,
             overhead_seconds=overhead_seconds,
         )

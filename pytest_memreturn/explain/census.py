@@ -87,6 +87,15 @@ class Census:
         ]
         self.own = self._what_is_ours(tracked, kinds_of_batches) | set(map(id, passed))
         wanted = _Wanted(frozenset(blocks), larger_than_bytes, frozenset(wanted_types))
+        try:
+            yield from self._all_wanted(tracked, kinds_of_batches, wanted)
+        finally:
+            # It lists the cell of this very name, and would stay until the next collection.
+            tracked.clear()
+
+    def _all_wanted(
+        self, tracked: Sequence[object], kinds_of_batches: Sequence[set[int]], wanted: _Wanted
+    ) -> Iterator[Candidate]:
         seen: set[int] = set()
         followed: set[int] = set()
         for number, kinds in enumerate(kinds_of_batches):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._instruments import Examiner, HeapSurvey
+from pytest_memreturn._instruments import Examiner, Headcount, HeapSurvey
 from pytest_memreturn.explain import heap_survey, survivors
+from pytest_memreturn.explain.headcount import ObjectHeadcount
 from pytest_memreturn.explain.huge_pages import filled_up_bytes, unwritten_huge_page_bytes
 from pytest_memreturn.explain.test_runner import held_by_pytest
 from pytest_memreturn.explain.time_limit import time_limit
@@ -46,6 +47,13 @@ class ProcessExaminer(Examiner):
         """What all Python objects together hold of malloc."""
         return survivors.python_in_malloc_bytes(
             survivors.pooled_up_to_bytes(allocators), time_limit(_MOST_SECONDS_FOR_ALL_OBJECTS)
+        )
+
+    def headcount(self) -> Headcount:
+        """What can tell objects that come between two times."""
+        return ObjectHeadcount(
+            lambda: time_limit(_MOST_SECONDS_FOR_SURVIVORS),
+            lambda: time_limit(_MOST_SECONDS_WITH_CHAINS),
         )
 
     def survey_heaps(self, now: Snapshot) -> HeapSurvey:

@@ -69,7 +69,7 @@ def find_survivors(
     if not grown:
         return Survivors(in_malloc_bytes=0)
     census = Census(is_over)
-    tally = _Tally(pooled_up_to_bytes(after.allocators))
+    tally = Tally(pooled_up_to_bytes(after.allocators))
     new = _New(grown, is_anywhere=after.swap_bytes > before.swap_bytes)
     blocks = grown.blocks(BLOCK_BITS)
     owners = new.types_of_owners()
@@ -195,7 +195,7 @@ def python_in_malloc_bytes(
     return found_bytes if census.is_whole else None
 
 
-class _Tally:
+class Tally:
     """Objects by type. Holds an example of each: let go of it soon."""
 
     def __init__(self, pooled_bytes: int) -> None:

@@ -12,6 +12,7 @@ from pytest_memreturn.report.causes import cause_in_words
 from pytest_memreturn.report.holders import NAMED, VERBOSE, holder_lines, strip_lines
 from pytest_memreturn.report.printable import NO_BREAK, joined
 from pytest_memreturn.report.rerun_lines import rerun_lines
+from pytest_memreturn.report.rounds import growth_in_words, rounds_in_words
 from pytest_memreturn.report.wrapped import INDENT, LABEL_WIDTH, labelled, wrapped
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 def headline(record: Record) -> str:
     """The first line, which also has to stand alone in a summary."""
     what = f"{record.label}: " if record.label else ""
+    if record.rounds is not None and record.rounds.exceeds:
+        return what + growth_in_words(record.rounds)
     kept = format_size(record.retained_bytes or 0)
     allowed = format_size(record.allowed_bytes or 0)
     return " ".join(f"{what}kept {kept} (allowed {allowed}, {record.allowed_origin})".split())
@@ -85,6 +88,8 @@ def cause_of(record: Record, slug: str, size: int) -> str:
 
 def _entries(record: Record, columns: int, verbosity: int) -> Iterator[tuple[str, str]]:
     yield "footprint", footprint_in_words(record)
+    if record.rounds is not None:
+        yield "rounds", rounds_in_words(record.rounds)
     if matters(record, record.hidden_bytes):
         hidden = format_size(record.hidden_bytes)
         yield "hidden", f"{hidden} of it fills memory that was free, and resident, before"

@@ -1,0 +1,145 @@
+"""What a round leaves with the test runner, taken back before the body runs again.
+
+pytest keeps it until the test has ended: after a hundred rounds a hundredfold. It would look like
+growth of the test's own, and what a body says of its log or output would hold in one round only.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_memreturn._test_report import TestState
+
+_OWN_PATCHES = ("_setattr", "_setitem", "_cwd", "_savesyspath")
+
+
+class BetweenRounds:
+    """Made before the body runs for the first time.
+
+    Of output, log records and report sections the last run's are left for a report, of warnings
+    and reports of subtests those that came first.
+    """
+
+    def __init__(self, item: pytest.Item, state: TestState) -> None:
+        self._item = item
+        self._lists: list[tuple[list[Any], int]] = [
+            (one, len(one))
+            for one in (
+                state.records,
+                item.user_properties,
+                item._report_sections,  # noqa: SLF001 - pytest has no other name for it
+            )
+        ]
+        self._warnings = _caught_warnings()
+        self._warned = len(self._warnings)
+        self._recorders = [
+            one for one in _fixtures(item) if isinstance(one, pytest.WarningsRecorder)
+        ]
+        self._patches = [
+            _Patches(one) for one in _fixtures(item) if isinstance(one, pytest.MonkeyPatch)
+        ]
+        self._reported: dict[str, int] | None = None
+
+    def clean_up(self) -> None:
+        """Leave things as if the body had not run yet."""
+        for one in self._patches:
+            one.undo()
+        for kept, length in self._lists:
+            del kept[length:]
+        self._forget_output()
+        for handler in logging.getLogger().handlers:
+            if type(handler).__module__.partition(".")[0] == "_pytest":
+                getattr(handler, "clear", int)()
+        self._forget_warnings()
+        self._forget_subtests()
+        _tear_down(self._item)
+
+    def end(self) -> None:
+        """Leave the rest to the end of the test, as if the body had run once."""
+        for one in self._patches:
+            one.end()
+
+    def _forget_output(self) -> None:
+        captures = self._item.config.pluginmanager.get_plugin("capturemanager")
+        if captures is None:
+            return
+        if captures._global_capturing is not None:  # noqa: SLF001 - asked nowhere else
+            captures.read_global_capture()
+        fixture = captures._capture_fixture  # noqa: SLF001
+        if fixture is not None:
+            fixture.readouterr()
+
+    def _forget_warnings(self) -> None:
+        """Keep one of each place: a run that turns warnings into errors has no list of them."""
+        for one in self._recorders:
+            one.clear()
+        seen = set()
+        kept = []
+        for one in self._warnings[self._warned :]:
+            place = (one.category, one.filename, one.lineno)
+            if place not in seen:
+                seen.add(place)
+                kept.append(one)
+        self._warnings[self._warned :] = kept
+
+    def _forget_subtests(self) -> None:
+        """The terminal keeps a report of each subtest, and counts them at the end."""
+        terminal = self._item.config.pluginmanager.get_plugin("terminalreporter")
+        stats: dict[str, list[Any]] = getattr(terminal, "stats", {})
+        if self._reported is None:
+            self._reported = {name: len(reports) for name, reports in stats.items()}
+        for name, reports in stats.items():
+            del reports[self._reported.get(name, 0) :]
+
+
+class _Patches:
+    """What a body patches through a fixture that a set-up may have used before it."""
+
+    def __init__(self, fixture: pytest.MonkeyPatch) -> None:
+        self._fixture = fixture
+        self._of_set_up = {name: getattr(fixture, name) for name in _OWN_PATCHES}
+        self._begin()
+
+    def _begin(self) -> None:
+        for name, value in vars(pytest.MonkeyPatch()).items():
+            if name in self._of_set_up:
+                setattr(self._fixture, name, value)
+
+    def undo(self) -> None:
+        """Take back what the last run has patched, and nothing that was patched before."""
+        self._fixture.undo()
+        self._begin()
+
+    def end(self) -> None:
+        """Leave all of it to the end of the fixture."""
+        old = self._of_set_up
+        for name in ("_setattr", "_setitem"):
+            setattr(self._fixture, name, [*old[name], *getattr(self._fixture, name)])
+        for name in ("_cwd", "_savesyspath"):
+            if old[name] is not None:
+                setattr(self._fixture, name, old[name])
+
+
+def _fixtures(item: pytest.Item) -> list[object]:
+    return list(getattr(item, "funcargs", {}).values())
+
+
+def _caught_warnings() -> list[Any]:
+    """The list that warnings go to just now; an empty one where there is none."""
+    show = getattr(warnings, "_showwarnmsg_impl", None)
+    found = getattr(show, "__self__", None)
+    return found if isinstance(found, list) else []
+
+
+def _tear_down(item: pytest.Item) -> None:
+    """Under ``--pdb`` pytest puts off the tear-down of a `unittest.TestCase` to the test's end."""
+    tear_down = getattr(item, "_explicit_tearDown", None)
+    if tear_down is not None:
+        item._explicit_tearDown = None  # type: ignore[attr-defined] # noqa: SLF001
+        vars(item.instance).pop("tearDown", None)  # type: ignore[attr-defined]
+        tear_down()
