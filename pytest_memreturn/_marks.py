@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from pytest_memreturn._settings import Source
 
+    Node: TypeAlias = pytest.Item | pytest.Collector
+
+# What a mark with such a window stands on.
+_OF_MANY: dict[object, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module}
+
 MARK = "returns_memory"
 MARK_HELP = (
-    f"{MARK}(max_retained=None, *, min_returned=None, trim=None, settle=None, warmup=None, "
+    f"{MARK}(max_retained=None, *, min_returned=None, trim=None, settle=None, "
+    "window=None, warmup=None, "
     "rounds=None, max_per_round=None, enabled=True): "
     "fail this test when the memory it took is not returned to the operating system. "
     "max_retained: a size such as '10 MiB'; min_returned: a share of the peak growth, such as "
     "'95%'; trim: judge after every allocator was asked; settle: at most so many seconds to wait "
-    "while memory is still on its way back; warmup: run it so often before; rounds: run it so often, "
+    "while memory is still on its way back; window: what is judged, 'call', 'test' (with set-up "
+    "and tear-down), or 'class' or 'module' in a mark on one; warmup: run it so often before; rounds: run it so often, "
     "and judge growth per round, which may be max_per_round; enabled=False: opt out."
 )
 
@@ -35,6 +44,16 @@ def is_marked(item: pytest.Item) -> bool:
             return True
         node = node.parent
     return False
+
+
+def any_is_wide(items: Sequence[pytest.Item]) -> bool:
+    """Whether a mark of any test says what the window is."""
+    nodes = {node for item in items for node in item.listchain()}
+    return any(
+        mark.name == MARK and "window" in mark.kwargs
+        for node in nodes
+        for mark in node.own_markers
+    )
 
 
 def any_asks(items: Sequence[pytest.Item]) -> bool:
@@ -63,14 +82,17 @@ def may_open_blocks(item: pytest.Item) -> bool:
     return "memreturn" in getattr(item, "fixturenames", ())
 
 
-def marker_sources(item: pytest.Item) -> list[Source]:
-    """The marks of `item` as checked sources, closest first; raises `InvalidSettingError`."""
+def marked_nodes(item: pytest.Item) -> list[tuple[Node, Source]]:
+    """The marks of `item` as checked sources, closest first, with what they stand on.
+
+    Raises `InvalidSettingError`.
+    """
     from pytest_memreturn._errors import InvalidSettingError
     from pytest_memreturn._settings import Source, check
 
-    sources = []
-    for marked, mark in _closest_first(item):
-        origin = f"marker on {marked}"
+    sources: list[tuple[Node, Source]] = []
+    for node, mark in _closest_first(item):
+        origin = f"marker on {node.nodeid or node.name}"
         keywords: dict[str, object] = {"enabled": True, **mark.kwargs}
         if len(mark.args) > 1 or (mark.args and "max_retained" in mark.kwargs):
             raise InvalidSettingError(
@@ -78,11 +100,56 @@ def marker_sources(item: pytest.Item) -> list[Source]:
             )
         if mark.args:
             keywords["max_retained"] = mark.args[0]
-        sources.append(check(Source(origin, keywords, at_the_test=True)))
+        source = check(Source(origin, keywords, at_the_test=True))
+        _check_window(node, source)
+        sources.append((node, source))
     return sources
 
 
-def _closest_first(item: pytest.Item) -> Iterator[tuple[str, pytest.Mark]]:
+def _check_window(node: Node, source: Source) -> None:
+    """A window over many tests is for a mark on what these lie in."""
+    from pytest_memreturn._errors import InvalidSettingError
+
+    window = source.values.get("window")
+    if window in _OF_MANY and not isinstance(node, _OF_MANY[window]):
+        msg = f"{window!r} judges all tests of a {window}: put the mark on the {window}"
+        raise InvalidSettingError(source.origin, "window", msg)
+
+
+def own_sources(item: pytest.Item) -> list[Source] | None:
+    """Those by which `item` is judged by itself; ``None`` if it is not.
+
+    It is not where it is judged together with others, by a mark on what they lie in, unless a mark
+    that is closer asks for more.
+    """
+    marked = marked_nodes(item)
+    for number, (_, source) in enumerate(marked):
+        if source.values.get("window") in _OF_MANY:
+            if not number:
+                return None
+            return [one for _, one in marked[:number]] + [
+                _without_window(one) for _, one in marked[number:]
+            ]
+    return [source for _, source in marked]
+
+
+def _without_window(source: Source) -> Source:
+    values = {keyword: one for keyword, one in source.values.items() if keyword != "window"}
+    return dataclasses.replace(source, values=values)
+
+
+def windows_of_many(item: pytest.Item) -> list[tuple[Node, list[Source]]]:
+    """What asks for one verdict over all its tests, the widest first, with what it is judged by."""
+    marked = marked_nodes(item)
+    found = [
+        (node, [one for _, one in marked[number:]])
+        for number, (node, source) in enumerate(marked)
+        if source.values.get("window") in _OF_MANY
+    ]
+    return found[::-1]
+
+
+def _closest_first(item: pytest.Item) -> Iterator[tuple[Node, pytest.Mark]]:
     """The marks of `item` with what they stand on, in the order in which a reader sees them.
 
     pytest itself puts a function's marks before those of its parameter set, and a base class's
@@ -97,4 +164,4 @@ def _closest_first(item: pytest.Item) -> Iterator[tuple[str, pytest.Mark]]:
             marks.reverse()
         elif node is item:
             marks.sort(key=lambda mark: id(mark) not in of_parameters)
-        yield from ((node.nodeid or node.name, mark) for mark in marks)
+        yield from ((node, mark) for mark in marks)

@@ -76,7 +76,7 @@ class Attempt:
     location: str | None = None
     window: Window = "call"
     label: str | None = None
-    open_windows: list[Recorder] = field(default_factory=list)
+    open_windows: dict[Recorder, Window] = field(default_factory=dict)
 
     def open(self) -> Recorder | str:
         """A recorder with its window open, or the reason why there is none."""
@@ -85,20 +85,20 @@ class Attempt:
             recorder.open()
         except Exception as error:  # noqa: BLE001 - see the class
             return reason_of(error)
-        self.open_windows.append(recorder)
+        self.open_windows[recorder] = self.window
         return recorder
 
     def abandon(self, opened: Recorder | str) -> None:
         """End the window of `open` without a verdict."""
         if isinstance(opened, Recorder):
-            self.open_windows.remove(opened)
+            del self.open_windows[opened]
             with contextlib.suppress(Exception):  # there is no verdict to spoil
                 opened.abandon()
 
     def close(self, opened: Recorder | str, by_rounds: ByRounds | None = None) -> Record:
         """End the window of `open` and judge it. `by_rounds`: what rounds say, if it had any."""
         if isinstance(opened, Recorder):
-            self.open_windows.remove(opened)
+            del self.open_windows[opened]
             try:
                 measured = opened.close(by_rounds)
             except Exception as error:  # noqa: BLE001 - see the class

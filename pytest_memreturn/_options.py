@@ -16,6 +16,7 @@ _INI = (
     ("memreturn_max_retained", "string", "Default allowance, such as '2 MiB'."),
     ("memreturn_trim", "bool", "Judge after every allocator was asked to trim."),
     ("memreturn_settle", "string", "At most so many seconds to wait for memory on its way back."),
+    ("memreturn_window", "string", "What is judged: call (the body) or test (with its fixtures)."),
     ("memreturn_rounds", "string", "Run each judged test so often, and judge growth per round."),
     ("memreturn_warmup", "string", "Run each judged test so often before it is judged."),
     ("memreturn_max_per_round", "string", "How much a test may grow in each round, such as '1 KiB'."),
@@ -37,6 +38,7 @@ _SETTINGS = (
     ("max_retained", "memreturn_max_retained", "--memreturn-max-retained", ""),
     ("trim", "memreturn_trim", "--memreturn-trim", "--no-memreturn-trim"),
     ("settle", "memreturn_settle", "--memreturn-settle", ""),
+    ("window", "memreturn_window", "--memreturn-window", ""),
     ("rounds", "memreturn_rounds", "--memreturn-rounds", ""),
     ("warmup", "memreturn_warmup", "--memreturn-warmup", ""),
     ("max_per_round", "memreturn_max_per_round", "--memreturn-max-per-round", ""),
@@ -93,6 +95,12 @@ def declare(parser: pytest.Parser) -> None:
         default=None,
         metavar="SECONDS",
         help="wait at most so long for memory that is still on its way back (default: 3); 0: never",
+    )
+    group.addoption(
+        "--memreturn-window",
+        default=None,
+        metavar="{call,test}",
+        help="judge the body of each test (default: call), or from its set-up to its tear-down",
     )
     group.addoption(
         "--memreturn-rounds",

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 Rung: TypeAlias = Literal["baseline", "end", "collect", "trim"]
 
-# What was judged: a test's body, or a block under `measure` or the fixture.
-Window: TypeAlias = Literal["call", "block"]
+# What was judged: a test's body, the test with its set-up and tear-down, all tests of a class or
+# module with theirs, or a block under `measure` or the fixture.
+Window: TypeAlias = Literal["call", "test", "class", "module", "block"]
 
 RUNGS: tuple[Rung, ...] = ("baseline", "end", "collect", "trim")
 
@@ -79,6 +80,9 @@ class Record:
     `drift_bytes` is how far the footprint had moved before the window since the layout was read
     from which the ledger starts, which may be that of an earlier window.
     `settled_seconds` is how long the figure went on falling by itself after the window.
+    `test_count` is how many tests ran inside the window.
+    `torn_down_bytes` is how much of what was retained came back when the test's own fixtures had
+    ended; ``None`` where nobody looked: it was not a body that retained.
     `earlier_attempts` are those of a test that another plugin has run again: the last one counts.
     `rounds` is there for a test with rounds, or with warm-up.
     """
@@ -110,6 +114,8 @@ class Record:
     worker: str | None = None
     reason: str | None = None
     own_outcome: str | None = None
+    test_count: int = 1
+    torn_down_bytes: int | None = None
     earlier_attempts: tuple[Attempt, ...] = ()
     rounds: Rounds | None = None
     explanation: Explanation | None = None

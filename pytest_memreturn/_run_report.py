@@ -94,6 +94,8 @@ class RunReport:
         if report.when == "setup" and not fails:
             self._attempts.begin(test)
         self._attempts.add(test, records)
+        if (torn_down_bytes := _xdist.detach_torn_down(report)) is not None:
+            self._attempts.torn_down(test, torn_down_bytes)
         # Not each report of a body is its last: subtests have some of their own.
         is_over = report.when == "teardown" or (report.when == "setup" and not report.passed)
         if is_over or any(one.window != "block" for one in records):

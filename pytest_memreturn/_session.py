@@ -20,15 +20,18 @@ from pytest_memreturn._errors import (
 from pytest_memreturn._failures import VerdictFailure
 from pytest_memreturn._ground import Lifetime, Pulse
 from pytest_memreturn._progress import Progress
+from pytest_memreturn._scopes import outlives
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn._test_report import line_number, location, state_of
+from pytest_memreturn._torn_down import TornDown
 
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
+    from pytest_memreturn._marks import Node
     from pytest_memreturn._measure import Attempt, Measure
     from pytest_memreturn._once import BodyOnce
     from pytest_memreturn._ratchet_run import RatchetRun
-    from pytest_memreturn._record import Record
+    from pytest_memreturn._record import Record, Window
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._rounds import RepeatedBody
     from pytest_memreturn._settings import Gate, Settings
@@ -56,7 +59,7 @@ class Session:
         self._instruments: tuple[Instruments, Instruments] | None = None
         self._explains = True
         self._progress = Progress(config)
-        self._open_windows: list[Recorder] = []
+        self.open_windows: dict[Recorder, Window] = {}
         self._problem: str | None = None
         self._ratchet: RatchetRun | None = None
         self._invocation: Invocation | None = None
@@ -66,6 +69,7 @@ class Session:
             self._invocation = invocation_of(config)
         # Of fixtures that are alive, and outlive a test.
         self._lifetimes: dict[pytest.FixtureDef[Any], Lifetime] = {}
+        self._torn_down = TornDown(self.instruments)
 
     def prepare(self, items: Sequence[pytest.Item]) -> None:
         """Make the instruments before the first test, if any test is to be judged.
@@ -105,8 +109,30 @@ class Session:
             return None
         if not _marks.is_marked(item):
             return self._settings if self._settings.enabled.value else None
-        settings = resolve([*_marks.marker_sources(item), *self._sources])
+        own = _marks.own_sources(item)
+        if own is None:
+            return None
+        settings = resolve([*own, *self._sources])
         return settings if settings.enabled.value else None
+
+    def has_wide_windows(self, items: Sequence[pytest.Item]) -> bool:
+        """Whether any window is wider than the body of a test."""
+        if self._settings.mode.value == "off":
+            return False
+        return self._settings.window.value != "call" or _marks.any_is_wide(items)
+
+    def wide_windows(self, item: pytest.Item) -> list[tuple[Node, Settings]]:
+        """The windows that are open while `item` runs, from its set-up on, the widest first."""
+        found: list[tuple[Node, Settings]] = []
+        if _marks.is_marked(item):
+            found = [
+                (node, resolve([*sources, *self._sources]))
+                for node, sources in _marks.windows_of_many(item)
+            ]
+        own = self.settings_for(item)
+        if own is not None and own.window.value == "test":
+            found.append((item, own))
+        return [(node, settings) for node, settings in found if settings.enabled.value]
 
     def settings_or_fail(self, item: pytest.Item) -> Settings | None:
         """`settings_for`, where a wrong mark fails the phase, with no more than its message."""
@@ -125,20 +151,29 @@ class Session:
         judges = self._settings.enabled.value and self._settings.mode.value != "off"
         return self._settings.gate.value if judges else None
 
-    def judged_call(self, item: pytest.Item, settings: Settings) -> Generator[None, T, T]:
-        """Run the rest of the call phase inside a window and raise what the verdict asks for."""
-        from pytest_memreturn._measure import Attempt, raise_verdict
-        from pytest_memreturn._release import forget_last_failure
+    def attempt(
+        self, settings: Settings, nodeid: str, first: pytest.Item, place: Node | None = None
+    ) -> Attempt:
+        """An attempt at a window that begins with a test, and belongs to it or to a `place`."""
+        from pytest_memreturn._measure import Attempt
 
         if self._ratchet is not None:
-            settings = self._ratchet.applied(settings, item.nodeid)
-        attempt = Attempt(
+            settings = self._ratchet.applied(settings, nodeid)
+        return Attempt(
             settings,
             self.instruments,
-            item.nodeid,
-            location(item),
-            open_windows=self._open_windows,
+            nodeid,
+            location(first) if place is None else first.location[0],
+            window=settings.window.value,
+            open_windows=self.open_windows,
         )
+
+    def judged_call(self, item: pytest.Item, settings: Settings) -> Generator[None, T, T]:
+        """Run the rest of the call phase inside a window and raise what the verdict asks for."""
+        from pytest_memreturn._release import forget_last_failure
+
+        attempt = self.attempt(settings, item.nodeid, item)
+        settings = attempt.settings
         state = state_of(item)
         forget_last_failure()
         body = self._body(item, settings, attempt)
@@ -160,17 +195,41 @@ class Session:
         if record.verdict == "retained" and settings.explain.value:
             record = self._explained(item, record, settings)
         state.records.append(record)
+        if record.verdict == "retained" and settings.mode.value != "record":
+            self._torn_down.expect(item, record)
         try:
-            raise_verdict(
-                record,
-                settings,
-                functools.partial(_warn, item),
-                message="\n".join(self._message(record)),
-            )
+            self.raise_verdict(item, record, settings)
         except (VerdictFailure, MemoryNotReturnedWarning) as failure:
             state.failure = failure
             raise
         return result
+
+    def raise_verdict(self, item: pytest.Item, record: Record, settings: Settings) -> None:
+        """Do what the mode asks for, at a test."""
+        __tracebackhide__ = True
+        from pytest_memreturn._measure import raise_verdict
+
+        message = "\n".join(self._message(record))
+        raise_verdict(record, settings, functools.partial(_warn, item), message=message)
+
+    def closed(self, attempt: Attempt, opened: Recorder | str, node: Node, tests: int) -> Record:
+        """The record of a window over so many tests, that of one test explained as any."""
+        record = dataclasses.replace(attempt.close(opened), test_count=tests)
+        if record.verdict != "retained" or not attempt.settings.explain.value:
+            return record
+        if isinstance(node, pytest.Item):
+            return self._explained(node, record, attempt.settings)
+        from pytest_memreturn.reruns.findings import incomplete
+
+        return incomplete(record, f"a test runs again, and not a whole {attempt.window}")
+
+    @staticmethod
+    def spoiled(attempt: Attempt, node: Node, failed: Sequence[str]) -> Record | None:
+        """The record of a window in which tests failed; that of a test has been made already."""
+        if isinstance(node, pytest.Item):
+            return None
+        others = f" and {len(set(failed)) - 1} more" if len(set(failed)) > 1 else ""
+        return attempt.unjudged(f"{failed[0]}{others} failed inside it")
 
     @staticmethod
     def _body(item: pytest.Item, settings: Settings, attempt: Attempt) -> BodyOnce | RepeatedBody:
@@ -219,7 +278,7 @@ class Session:
             location(item),
             window="block",
             label=label,
-            open_windows=self._open_windows,
+            open_windows=self.open_windows,
         )
         return Measure(
             attempt,
@@ -227,22 +286,31 @@ class Session:
             warn=functools.partial(_warn, item),
         )
 
-    def fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, T, T]:
+    def fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], node: Node
+    ) -> Generator[None, T, T]:
         """Set up a fixture; what outlives the test that needs it first is not that test's."""
         __tracebackhide__ = True
+        if isinstance(node, pytest.Item):
+            self._torn_down.watch(node)
         if fixturedef.scope == "function":
             return (yield)
-        if not self._open_windows:
+        if not self.open_windows:
             return (yield from self._lifetime_begins(fixturedef))
         from pytest_memreturn._measure import exclude
 
-        windows = list(self._open_windows)
+        outlived = {
+            recorder: window
+            for recorder, window in self.open_windows.items()
+            if outlives(fixturedef.scope, window)
+        }
         # The first fixture may need others; they end before it does, and are part of it.
-        self._open_windows.clear()
+        for recorder in outlived:
+            del self.open_windows[recorder]
         try:
-            return (yield from exclude(windows, fixturedef.argname, fixturedef.scope))
+            return (yield from exclude(list(outlived), fixturedef.argname, fixturedef.scope))
         finally:
-            self._open_windows.extend(windows)
+            self.open_windows |= outlived
 
     def _lifetime_begins(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, T, T]:
         __tracebackhide__ = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from pytest_memreturn._sizes import MIB, parse_size
 Gate: TypeAlias = Literal["collect", "trim"]
 # The last one is nobody's to choose: it comes with --memreturn-save.
 Mode: TypeAlias = Literal["fail", "warn", "off", "record"]
+
+# What is judged together: the body of a test; that with its set-up and tear-down; all tests of a
+# class, or of a module, with theirs.
+Reach: TypeAlias = Literal["call", "test", "class", "module"]
 
 T = TypeVar("T")
 
@@ -39,6 +44,9 @@ _WHOLE = re.compile(r"[0-9]{1,20}", re.ASCII)
 _MOST_SECONDS = 3600
 
 MODES: tuple[Mode, ...] = ("fail", "warn", "off")
+REACHES: tuple[Reach, ...] = ("call", "test", "class", "module")
+# Of more than one test, and so for a mark on what they lie in.
+_OF_MANY = ("class", "module")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ class Settings:
     gate: Sourced[Gate]
     settle_seconds: Sourced[float]
     mode: Sourced[Mode]
+    window: Sourced[Reach]
     rounds: Sourced[int]
     warmup: Sourced[int]
     strict: Sourced[bool]
@@ -120,6 +129,7 @@ DEFAULTS = Source(
         "max_retained": DEFAULT_MAX_RETAINED_BYTES,
         "trim": False,
         "settle": DEFAULT_SETTLE_SECONDS,
+        "window": "call",
         "rounds": 1,
         "warmup": 0,
         "max_per_round": 0,
@@ -221,12 +231,20 @@ def _parse_mode(value: object) -> Mode:
     return value
 
 
+def _parse_window(value: object) -> Reach:
+    if value not in REACHES:
+        msg = f"{value!r} is not one of {', '.join(REACHES)}"
+        raise ValueError(msg)
+    return value
+
+
 _PARSERS: Mapping[str, Callable[[object], object]] = {
     "enabled": _parse_bool,
     "max_retained": cast("Callable[[object], object]", parse_size),
     "min_returned": parse_share,
     "trim": _parse_bool,
     "settle": parse_seconds,
+    "window": _parse_window,
     "rounds": _parse_count(1),
     "warmup": _parse_count(0),
     "max_per_round": cast("Callable[[object], object]", parse_size),
@@ -236,10 +254,14 @@ _PARSERS: Mapping[str, Callable[[object], object]] = {
     "explain_timeout": _parse_time_limit,
 }
 
-# What a marker takes; of that a block under the fixture or measure() takes all but rounds, which
-# only a test has. The rest concerns a whole run.
+# What a marker takes; of that a block under the fixture or measure() takes all but its window and
+# rounds, which only a test has. The rest concerns a whole run.
 _ROUNDS_KEYWORDS = ("warmup", "rounds", "max_per_round")
-LOCAL_KEYWORDS = ("max_retained", "min_returned", "trim", "settle", *_ROUNDS_KEYWORDS, "enabled")
+LOCAL_KEYWORDS = (
+    *("max_retained", "min_returned", "trim", "settle", "window"),
+    *_ROUNDS_KEYWORDS,
+    "enabled",
+)
 
 
 def check(source: Source) -> Source:
@@ -258,7 +280,10 @@ def check(source: Source) -> Source:
             parsed[keyword] = _PARSERS[keyword](value)
         except ValueError as error:
             raise InvalidSettingError(source.origin, keyword, str(error)) from None
-    return Source(source.origin, parsed, source.at_the_test)
+    if parsed.get("window") in _OF_MANY and not source.at_the_test:
+        msg = f"{parsed['window']!r} is for a mark on a {parsed['window']}: here, call or test"
+        raise InvalidSettingError(source.origin, "window", msg)
+    return dataclasses.replace(source, values=parsed)
 
 
 def _closest(sources: Iterable[Source]) -> dict[str, Sourced[object]]:
@@ -279,11 +304,15 @@ def resolve(sources: Sequence[Source]) -> Settings:
     A share given at the test replaces a size given further away (on the command line, in
     the ini file or by default): whoever wrote it chose how this test is limited. A size and a
     share given at the test must both hold. So do rounds replace a size that is given further away
-    than they are, and never one that is given as near. Raises `InvalidSettingError` where a limit
-    for each round is given at a test without rounds.
+    than they are, and never one that is given as near. Rounds are those of a body: a wider window
+    that is given at the test has none. Raises `InvalidSettingError` where both are given at the
+    test, and where a limit for each round is given at a test without rounds.
     """
     found = {**_BY_DEFAULT, **_closest(sources)}
     at_the_test = _closest(one for one in sources if one.at_the_test)
+    if found["window"].value != "call":
+        _refuse_rounds(found["window"], at_the_test)
+        found |= {one: _BY_DEFAULT[one] for one in _ROUNDS_KEYWORDS}
     share = at_the_test.get("min_returned")
     size = (found if share is None else at_the_test).get("max_retained")
     per_round = None
@@ -307,12 +336,23 @@ def resolve(sources: Sequence[Source]) -> Settings:
         gate=Sourced("trim" if trim.value else "collect", trim.origin),
         settle_seconds=cast("Sourced[float]", found["settle"]),
         mode=cast("Sourced[Mode]", found["mode"]),
+        window=cast("Sourced[Reach]", found["window"]),
         rounds=cast("Sourced[int]", found["rounds"]),
         warmup=cast("Sourced[int]", found["warmup"]),
         strict=cast("Sourced[bool]", found["strict"]),
         explain=cast("Sourced[bool]", found["explain"]),
         explain_timeout_seconds=cast("Sourced[float]", found["explain_timeout"]),
     )
+
+
+def _refuse_rounds(window: Sourced[object], at_the_test: Mapping[str, Sourced[object]]) -> None:
+    for keyword in _ROUNDS_KEYWORDS:
+        if keyword in at_the_test and at_the_test[keyword].value != _BY_DEFAULT[keyword].value:
+            msg = (
+                f"rounds are those of a test's body, and the window is {window.value!r} "
+                f"({window.origin})"
+            )
+            raise InvalidSettingError(at_the_test[keyword].origin, keyword, msg)
 
 
 def _size_beside_rounds(

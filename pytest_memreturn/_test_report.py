@@ -14,6 +14,7 @@ from pytest_memreturn._failures import VerdictFailure
 from pytest_memreturn._record import Record
 
 if TYPE_CHECKING:
+    from pytest_memreturn._record import Window
     from pytest_memreturn._settings import Gate, Settings
 
 SettingsFor: TypeAlias = Callable[[pytest.Item], "Settings | None"]
@@ -33,6 +34,8 @@ class TestState:
     `gate` is that of a test whose body is to be judged. `records` wait for the next report.
     `failure` is what its verdict raised: a warning where the run turns warnings into errors.
     `subtest_failed` is told while the window is open. `where`: in which of its rounds the body is.
+    `is_watched`: its fixtures' end is. `retained`: what its body retained, and the footprint then;
+    `torn_down_bytes` came back at that end, as `sentence` says.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
@@ -43,6 +46,10 @@ class TestState:
     window_is_open: bool = False
     subtest_failed: bool = False
     where: str = ""
+    is_watched: bool = False
+    retained: tuple[int, int] | None = None
+    torn_down_bytes: int | None = None
+    sentence: str = ""
 
 
 _STATE = pytest.StashKey[TestState]()
@@ -85,6 +92,11 @@ def finish_report(
     if report.when == "teardown" and state is not None:
         # pytest keeps every item to the end of the run.
         del item.stash[_STATE]
+    if report.when == "teardown" and state is not None and state.torn_down_bytes is not None:
+        _xdist.attach_torn_down(report, state.torn_down_bytes)
+        if state.sentence:
+            # pytest shows such a section beneath the failure, after what the body has shown.
+            report.sections.append(("memory at teardown", state.sentence))
     if report.when == "setup" and report.passed and state is not None and state.gate is not None:
         # Whoever reports learns what it will miss if this process ends in the test.
         _xdist.announce(report, state.gate)
@@ -119,12 +131,13 @@ def _own_outcome(
     reason = f"the test {_HOW_IT_ENDED[outcome]} {phase}"
     if where:
         reason += f", in {where}"
+    window: Window = "call"
     gate: Gate = "collect"  # where a mark is wrong, nobody knows what it asked for
     try:
         settings = settings_for(item)
         if settings is None:
             return []
-        gate = settings.gate.value
+        gate, window = settings.gate.value, settings.window.value
     except InvalidSettingError as error:
         reason = str(error)
     return [
@@ -132,6 +145,7 @@ def _own_outcome(
             nodeid=item.nodeid,
             verdict="unjudged",
             gate=gate,
+            window=window,
             location=location(item),
             reason=reason,
             own_outcome=outcome,

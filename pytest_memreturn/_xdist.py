@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PREFIX = "memreturn_"
 _RECORDS = _PREFIX + "records"
 _GATE = _PREFIX + "gate"
+_TORN_DOWN = _PREFIX + "torn_down_bytes"
 
 
 def attach(report: pytest.TestReport, records: Sequence[Record]) -> None:
@@ -49,6 +50,17 @@ def detach(report: pytest.TestReport) -> list[Record]:
 def attached(report: pytest.TestReport) -> list[Record]:
     """The records that `attach` put there, which stay."""
     return [Record.from_dict(one) for one in json.loads(report.__dict__.get(_RECORDS, "[]"))]
+
+
+def attach_torn_down(report: pytest.TestReport, torn_down_bytes: int) -> None:
+    """Say with the report of a tear-down what came back in it of what the body had retained."""
+    setattr(report, _TORN_DOWN, torn_down_bytes)
+
+
+def detach_torn_down(report: pytest.TestReport) -> int | None:
+    """Take away what `attach_torn_down` put there."""
+    torn_down_bytes: int | None = report.__dict__.pop(_TORN_DOWN, None)
+    return torn_down_bytes
 
 
 def announce(report: pytest.TestReport, gate: Gate) -> None:

@@ -6,7 +6,7 @@ options and hooks; everything else comes with the first setting, or the first te
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -44,7 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make ready what tests are judged with, when all of them are known."""
     if _JUDGING in session.config.stash or _marks.any_asks(session.items):
-        _judging(session.config).session.prepare(session.items)
+        judging = _judging(session.config)
+        judging.session.prepare(session.items)
+        judging.widen(session.config, session.items)
 
 
 @pytest.hookimpl(trylast=True)
@@ -100,6 +102,13 @@ class _Judging:
         if self._report.is_wanted:
             config.pluginmanager.register(_Following(self._report.ending), "memreturn-following")
 
+    def widen(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+        """Have windows open and close outside the bodies of tests, where any are wider."""
+        if self.session.has_wide_windows(items):
+            from pytest_memreturn._wide_windows import WideWindows
+
+            config.pluginmanager.register(WideWindows(self.session), "memreturn-wide-windows")
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
         """Tell a worker of pytest-xdist what was recorded."""
@@ -120,17 +129,17 @@ class _Judging:
         """Judge the call phase; innermost, so that what others do around it is not judged."""
         # Asked again, since a fixture may have marked the test.
         settings = self.session.settings_or_fail(item)
-        if settings is None:
+        if settings is None or settings.window.value != "call":
             return (yield)
         return (yield from self.session.judged_call(item, settings))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[Any]
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         """Keep what outlives a test out of its window; outermost, to see all that set-up does."""
         __tracebackhide__ = True
-        return (yield from self.session.fixture_setup(fixturedef))
+        return (yield from self.session.fixture_setup(fixturedef, request.node))
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         """What lived longer than one test may be garbage now."""

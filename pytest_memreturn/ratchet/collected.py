@@ -38,9 +38,8 @@ class Collected:
             self._whole.add(file)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Note a recorded test that is there, before anybody deselects it."""
-        if item.nodeid in self._recorded:
-            self._seen.add(item.nodeid)
+        """Note a recorded test that is there, before anybody deselects it; and what it lies in."""
+        self._seen.update(self._recorded.intersection(one.nodeid for one in item.listchain()))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Find what is gone; a worker of pytest-xdist tells its controller."""

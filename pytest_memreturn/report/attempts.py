@@ -34,6 +34,16 @@ class Attempts:
         if found:
             self._tests.setdefault(test, _Test()).records += found
 
+    def torn_down(self, test: Hashable, torn_down_bytes: int) -> None:
+        """So much of what the body of this attempt had retained came back with its fixtures."""
+        held = self._tests.get(test, _Test())
+        held.records = [
+            replace(one, torn_down_bytes=torn_down_bytes)
+            if (one.window, one.verdict) == ("call", "retained")
+            else one
+            for one in held.records
+        ]
+
     def fail(self, test: Hashable) -> None:
         """The attempt that runs will not count: there will be another."""
         held = self._tests.setdefault(test, _Test())

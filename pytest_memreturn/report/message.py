@@ -35,6 +35,9 @@ _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 def headline(record: Record) -> str:
     """The first line, which also has to stand alone in a summary."""
     what = f"{record.label}: " if record.label else ""
+    if record.window in {"class", "module"}:
+        tests = f"{record.test_count} test{'s' if record.test_count > 1 else ''}"
+        what = f"{record.window} {record.nodeid} ({tests}): "
     if record.rounds is not None and record.rounds.exceeds:
         return what + growth_in_words(record.rounds)
     kept = format_size(record.retained_bytes or 0)

@@ -120,7 +120,7 @@ class RerunPlugin:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hand on the records of the test, before the report of the run takes them."""
         for one in _xdist.attached(report):
-            if one.window == "call":
+            if one.window in {"call", "test"}:
                 self.tell(record=one.to_dict())
 
 

@@ -1,0 +1,180 @@
+"""Windows wider than the body of a test: when they open and close."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
+from pytest_memreturn._failures import MemoryNotReturned, VerdictFailure
+from pytest_memreturn._test_report import state_of
+from pytest_memreturn._torn_down import let_go_of_fixtures
+
+if TYPE_CHECKING:
+    from pytest_memreturn._marks import Node
+    from pytest_memreturn._measure import Attempt
+    from pytest_memreturn._record import Record
+    from pytest_memreturn._recorder import Recorder
+    from pytest_memreturn._session import Session
+    from pytest_memreturn._settings import Settings
+
+
+@dataclass(eq=False, slots=True)
+class _Wide:
+    """An open window over a test, a class or a module, and what has happened in it."""
+
+    node: Node
+    settings: Settings
+    attempt: Attempt
+    opened: Recorder | str
+    tests: int = 0
+    failed: list[str] = field(default_factory=list)
+    is_watched: bool = False
+    record: Record | None = None
+    is_closed: bool = False
+
+
+class WideWindows:
+    """Hooks of a run in which any test is judged together with its fixtures, or with others.
+
+    A window opens before the set-up of its first test. It closes when all that belongs to it has
+    been torn down: what pytest calls last of what it calls for a test, a class or a module. Where
+    the tests of a class or module do not run in one go, each stretch has a verdict of its own.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._open: list[_Wide] = []
+        self._closed: list[_Wide] = []
+        self._ending: pytest.Item | None = None
+        self._run_is_over = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Open the windows that begin with this test; outside all that its set-up does."""
+        try:
+            asked = self._session.wide_windows(item)
+        except InvalidSettingError:
+            return  # which is said where all wrong marks are said
+        for node, settings in asked:
+            if all(one.node is not node for one in self._open):
+                self._open.append(self._opened(node, item, settings))
+        for one in self._open:
+            one.tests += 1
+
+    def _opened(self, node: Node, item: pytest.Item, settings: Settings) -> _Wide:
+        attempt = self._session.attempt(
+            settings, node.nodeid, item, None if settings.window.value == "test" else node
+        )
+        return _Wide(node, attempt.settings, attempt, attempt.open())
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any]
+    ) -> Generator[None, object, object]:
+        """Be told when all is torn down, before the first fixture is there to be torn down."""
+        __tracebackhide__ = True
+        del fixturedef
+        self._watch()
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Let subtests be told from the test, while its body runs."""
+        self._watch()
+        if all(one.node is not item for one in self._open):
+            return (yield)
+        state = state_of(item)
+        state.window_is_open = True
+        try:
+            return (yield)
+        finally:
+            state.window_is_open = False
+
+    def _watch(self) -> None:
+        # What is registered first is called last. pytest takes it only once the node is set up.
+        for one in self._open:
+            if not one.is_watched:
+                one.node.addfinalizer(functools.partial(self._close, one))
+                one.is_watched = True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note a test that fails: its traceback keeps its locals alive, and so spoils a window."""
+        report = yield
+        if call.excinfo is not None and not report.skipped or hasattr(report, "wasxfail"):
+            for one in self._open:
+                one.failed.append(item.nodeid)
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Judge what has closed; outermost, when everybody has torn down."""
+        __tracebackhide__ = True
+        self._ending = item
+        going_on = nextitem.listchain() if nextitem is not None else []
+        failures: list[VerdictFailure | MemoryNotReturnedWarning] = []
+        try:
+            result = yield
+        finally:
+            self._close_all_but(going_on)
+            failures = self._judge(item)
+            self._ending = None
+        if failures:
+            state_of(item).failure = failures[0]
+            raise failures[0]
+        return result
+
+    def _close_all_but(self, going_on: list[Node]) -> None:
+        """Close what has ended and was never set up, so that nobody tore it down."""
+        for one in reversed(self._open.copy()):
+            if one.node not in going_on:
+                self._close(one)
+
+    def _close(self, one: _Wide) -> None:
+        """Take the last readings of a window, and its verdict."""
+        if one.is_closed:
+            return
+        one.is_closed = True
+        self._open.remove(one)
+        if self._run_is_over:
+            one.attempt.abandon(one.opened)
+            return
+        self._closed.append(one)
+        if self._ending is not None:
+            let_go_of_fixtures(self._ending)
+        if one.failed:
+            one.attempt.abandon(one.opened)
+            one.record = self._session.spoiled(one.attempt, one.node, one.failed)
+            return
+        one.record = self._session.closed(one.attempt, one.opened, one.node, one.tests)
+
+    def _judge(self, item: pytest.Item) -> list[VerdictFailure | MemoryNotReturnedWarning]:
+        """Send what has closed with this test's report; one failure of all that failed."""
+        failures: list[VerdictFailure | MemoryNotReturnedWarning] = []
+        closed, self._closed = self._closed, []
+        for one in closed:
+            if one.record is None:
+                continue
+            state_of(item).records.append(one.record)
+            try:
+                self._session.raise_verdict(item, one.record, one.settings)
+            except (VerdictFailure, MemoryNotReturnedWarning) as failure:
+                failures.append(failure)
+        if len(failures) > 1 and isinstance(failures[0], MemoryNotReturned):
+            text = "\n\n".join(map(str, failures))
+            return [MemoryNotReturned(text, failures[0].record)]
+        return failures
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """What is torn down now has no report to go with."""
+        self._run_is_over = True
