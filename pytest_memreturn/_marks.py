@@ -9,11 +9,10 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import TypeAlias
+
+    from _pytest.nodes import Node
 
     from pytest_memreturn._settings import Source
-
-    Node: TypeAlias = pytest.Item | pytest.Collector
 
 # What a mark with such a window stands on.
 _OF_MANY: dict[object, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module}
@@ -50,9 +49,7 @@ def any_is_wide(items: Sequence[pytest.Item]) -> bool:
     """Whether a mark of any test says what the window is."""
     nodes = {node for item in items for node in item.listchain()}
     return any(
-        mark.name == MARK and "window" in mark.kwargs
-        for node in nodes
-        for mark in node.own_markers
+        mark.name == MARK and "window" in mark.kwargs for node in nodes for mark in node.own_markers
     )
 
 

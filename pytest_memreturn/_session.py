@@ -26,8 +26,9 @@ from pytest_memreturn._test_report import line_number, location, state_of
 from pytest_memreturn._torn_down import TornDown
 
 if TYPE_CHECKING:
+    from _pytest.nodes import Node
+
     from pytest_memreturn._instruments import Instruments
-    from pytest_memreturn._marks import Node
     from pytest_memreturn._measure import Attempt, Measure
     from pytest_memreturn._once import BodyOnce
     from pytest_memreturn._ratchet_run import RatchetRun
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_MESSAGE_COLUMNS = 120
+_SUBTEST = "a subtest failed"
 
 # What a test of this plugin puts here is used instead of this process's own instruments.
 INSTRUMENTS = pytest.StashKey[Callable[[], "Instruments"]]()
@@ -168,6 +170,14 @@ class Session:
             open_windows=self.open_windows,
         )
 
+    def check_in_time(self, item: pytest.Item, settings: Settings) -> None:
+        """Leave a test without a verdict if nobody knew that its window begins with its set-up."""
+        state = state_of(item)
+        if not state.has_wide_window:
+            attempt = self.attempt(settings, item.nodeid, item)
+            reason = f"its mark came when its set-up had begun, where {attempt.window!r} begins"
+            state.records.append(attempt.unjudged(reason))
+
     def judged_call(self, item: pytest.Item, settings: Settings) -> Generator[None, T, T]:
         """Run the rest of the call phase inside a window and raise what the verdict asks for."""
         from pytest_memreturn._release import forget_last_failure
@@ -189,7 +199,7 @@ class Session:
         if state.subtest_failed or _failed_inside_unittest(item):
             attempt.abandon(body.opened)
             if state.subtest_failed:
-                state.records.append(attempt.unjudged("a subtest failed", own_outcome="failed"))
+                state.records.append(attempt.unjudged(_SUBTEST, own_outcome="failed"))
             return result
         record = body.close()
         if record.verdict == "retained" and settings.explain.value:
@@ -227,7 +237,8 @@ class Session:
     def spoiled(attempt: Attempt, node: Node, failed: Sequence[str]) -> Record | None:
         """The record of a window in which tests failed; that of a test has been made already."""
         if isinstance(node, pytest.Item):
-            return None
+            subtest_failed = state_of(node).subtest_failed
+            return attempt.unjudged(_SUBTEST, own_outcome="failed") if subtest_failed else None
         others = f" and {len(set(failed)) - 1} more" if len(set(failed)) > 1 else ""
         return attempt.unjudged(f"{failed[0]}{others} failed inside it")
 

@@ -34,8 +34,9 @@ class TestState:
     `gate` is that of a test whose body is to be judged. `records` wait for the next report.
     `failure` is what its verdict raised: a warning where the run turns warnings into errors.
     `subtest_failed` is told while the window is open. `where`: in which of its rounds the body is.
-    `is_watched`: its fixtures' end is. `retained`: what its body retained, and the footprint then;
-    `torn_down_bytes` came back at that end, as `sentence` says.
+    `has_wide_window`: one that began before its set-up. `is_watched`: the end of its fixtures is.
+    `retained`: what its body retained, and the footprint then; `torn_down_bytes` came back at that
+    end, as `sentence` says.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
@@ -46,6 +47,7 @@ class TestState:
     window_is_open: bool = False
     subtest_failed: bool = False
     where: str = ""
+    has_wide_window: bool = False
     is_watched: bool = False
     retained: tuple[int, int] | None = None
     torn_down_bytes: int | None = None

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pytest
-
 from pytest_memreturn._sizes import format_size
 from pytest_memreturn._test_report import state_of
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._record import Record
 

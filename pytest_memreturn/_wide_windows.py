@@ -15,7 +15,8 @@ from pytest_memreturn._test_report import state_of
 from pytest_memreturn._torn_down import let_go_of_fixtures
 
 if TYPE_CHECKING:
-    from pytest_memreturn._marks import Node
+    from _pytest.nodes import Node
+
     from pytest_memreturn._measure import Attempt
     from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Recorder
@@ -63,6 +64,7 @@ class WideWindows:
         for node, settings in asked:
             if all(one.node is not node for one in self._open):
                 self._open.append(self._opened(node, item, settings))
+            state_of(item).has_wide_window |= node is item
         for one in self._open:
             one.tests += 1
 
@@ -108,9 +110,12 @@ class WideWindows:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note a test that fails: its traceback keeps its locals alive, and so spoils a window."""
         report = yield
-        if call.excinfo is not None and not report.skipped or hasattr(report, "wasxfail"):
+        if call.excinfo is not None:
+            is_skipped = report.skipped and not hasattr(report, "wasxfail")
             for one in self._open:
-                one.failed.append(item.nodeid)
+                # A test that is skipped is not judged itself, and is no matter to the others.
+                if one.node is item or not is_skipped:
+                    one.failed.append(item.nodeid)
         return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -121,13 +126,14 @@ class WideWindows:
         __tracebackhide__ = True
         self._ending = item
         going_on = nextitem.listchain() if nextitem is not None else []
-        failures: list[VerdictFailure | MemoryNotReturnedWarning] = []
         try:
             result = yield
-        finally:
+        except BaseException:
             self._close_all_but(going_on)
-            failures = self._judge(item)
-            self._ending = None
+            self._tear_down_failed(item)
+            raise
+        self._close_all_but(going_on)
+        failures = self._judge(item)
         if failures:
             state_of(item).failure = failures[0]
             raise failures[0]
@@ -156,6 +162,13 @@ class WideWindows:
             one.record = self._session.spoiled(one.attempt, one.node, one.failed)
             return
         one.record = self._session.closed(one.attempt, one.opened, one.node, one.tests)
+
+    def _tear_down_failed(self, item: pytest.Item) -> None:
+        """Take back the verdicts of what has closed: a traceback may have kept the memory."""
+        for one in self._closed:
+            record = one.attempt.unjudged("a tear-down inside it failed", own_outcome="error")
+            state_of(item).records.append(record)
+        self._closed.clear()
 
     def _judge(self, item: pytest.Item) -> list[VerdictFailure | MemoryNotReturnedWarning]:
         """Send what has closed with this test's report; one failure of all that failed."""

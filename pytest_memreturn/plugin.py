@@ -129,7 +129,10 @@ class _Judging:
         """Judge the call phase; innermost, so that what others do around it is not judged."""
         # Asked again, since a fixture may have marked the test.
         settings = self.session.settings_or_fail(item)
-        if settings is None or settings.window.value != "call":
+        if settings is None:
+            return (yield)
+        if settings.window.value != "call":
+            self.session.check_in_time(item, settings)
             return (yield)
         return (yield from self.session.judged_call(item, settings))
 

@@ -202,6 +202,8 @@ def records(names: st.SearchStrategy[str], *verdicts: Outcome) -> st.SearchStrat
         worker=maybe(st.sampled_from(["gw0", "gw11"])),
         reason=maybe(names),
         own_outcome=maybe(st.sampled_from(["failed", "skipped", "raised"])),
+        test_count=st.integers(0, 9),
+        torn_down_bytes=maybe(BYTES),
         earlier_attempts=few(
             st.builds(
                 Attempt,

@@ -46,6 +46,8 @@ RETAINED = Record(
     allowed_origin="default",
     reserve_bytes=3,
     recorded_bytes=2,
+    test_count=2,
+    torn_down_bytes=1,
     hidden_bytes=4,
     drift_bytes=-5,
     excluded=(Exclusion("server", "session", -6),),
@@ -186,7 +188,7 @@ def test_every_field_is_filled_in_the_record_that_is_checked() -> None:
     [
         {"verdict": "kept"},
         {"gate": "end"},
-        {"window": "module"},
+        {"window": "session"},
         {"retained_bytes": 1.5},
         {"retained_bytes": None},
         {"cause": None},

@@ -60,6 +60,8 @@ FULL = Record(
     worker="gw0",
     reason="could not be read",
     own_outcome="failed",
+    test_count=2,
+    torn_down_bytes=5,
     earlier_attempts=(
         Attempt("retained", 7, "live-python", None),
         Attempt("unjudged", None, None, "the test failed by itself"),
@@ -119,6 +121,7 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         "hidden_bytes": 0,
         "drift_bytes": 0,
         "excluded": (),
+        "test_count": 1,
         "earlier_attempts": (),
         "settled_seconds": 0.0,
         "overhead_seconds": 0.0,

@@ -1,0 +1,110 @@
+"""What came back with a test's fixtures, on readings made up here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pytest_memreturn._record import Record
+from pytest_memreturn._test_report import expect_verdict, state_of
+from pytest_memreturn._torn_down import TornDown
+
+MIB = 1024 * 1024
+RETAINED = Record("t", "retained", "collect", retained_bytes=30 * MIB)
+
+
+class Item:
+    """A test, as far as it is asked."""
+
+    def __init__(self) -> None:
+        self.stash = pytest.Stash()
+        self.funcargs = {"data": object()}
+        self.finalizers: list[Callable[[], object]] = []
+
+    def addfinalizer(self, finalizer: Callable[[], object]) -> None:
+        """Keep what is to be called at its end."""
+        self.finalizers.append(finalizer)
+
+
+def looking_on(*footprints: int) -> tuple[TornDown, Any]:
+    """A test that is judged, and what is read after it, in MiB."""
+    readings = iter(footprints)
+    instruments = SimpleNamespace(
+        releaser=SimpleNamespace(collect=lambda: None, trim=lambda: None),
+        memory=SimpleNamespace(exact=lambda: SimpleNamespace(footprint_bytes=next(readings) * MIB)),
+    )
+    item = Item()
+    expect_verdict(cast("pytest.Item", item), "collect")
+    return TornDown(lambda: cast("Any", instruments)), item
+
+
+def end(torn_down: TornDown, item: Any) -> Any:  # noqa: ANN401 - the state of a test made up here
+    """The test's fixtures come and go around a body that retained."""
+    torn_down.watch(item)
+    torn_down.watch(item)
+    torn_down.expect(item, RETAINED)
+    (finalizer,) = item.finalizers
+    finalizer()
+    return state_of(item)
+
+
+@pytest.mark.parametrize(
+    ("after", "came_back", "is_worth_a_sentence"),
+    [
+        (50, 30, True),
+        (70, 10, True),
+        (77, 3, False),
+        (80, 0, False),
+        (90, 0, False),
+        (10, 30, True),
+    ],
+)
+def test_what_came_back(after: int, came_back: int, is_worth_a_sentence: bool) -> None:
+    """No more than was retained; and hardly anything is not worth a sentence."""
+    state = end(*looking_on(80, after))
+    assert state.torn_down_bytes == came_back * MIB
+    assert bool(state.sentence) == is_worth_a_sentence
+
+
+def test_the_sentence() -> None:
+    """How much, of what, and how to judge without it."""
+    assert end(*looking_on(80, 52)).sentence == (
+        "28.0 MiB of the 30.0 MiB came back when the test's fixtures were torn down: "
+        'window="test" judges after that'
+    )
+
+
+def test_pytest_itself_holds_nothing_back() -> None:
+    """Its own reference to the fixtures' values would count."""
+    torn_down, item = looking_on(80, 50)
+    end(torn_down, item)
+    assert item.funcargs == {}
+
+
+def test_a_test_that_returned_its_memory_pays_nothing() -> None:
+    """Nor is one looked at that is not judged."""
+    torn_down, item = looking_on()
+    torn_down.watch(item)
+    item.finalizers[0]()
+    assert state_of(item).torn_down_bytes is None
+    assert item.funcargs
+    unjudged = cast("Any", Item())
+    torn_down.watch(unjudged)
+    torn_down.expect(unjudged, RETAINED)
+    assert unjudged.finalizers == []
+
+
+def test_what_cannot_be_read_is_not_told() -> None:
+    """The verdict stands all the same."""
+    for readings in ((), (80,)):
+        assert end(*looking_on(*readings)).torn_down_bytes is None
+
+
+def test_an_item_without_fixtures() -> None:
+    """Not every test is a function."""
+    torn_down, item = looking_on(80, 50)
+    item.funcargs = None
+    assert end(torn_down, item).torn_down_bytes == 30 * MIB
