@@ -36,7 +36,6 @@ class _Wide:
     failed: list[str] = field(default_factory=list)
     is_watched: bool = False
     record: Record | None = None
-    is_closed: bool = False
 
 
 class WideWindows:
@@ -147,16 +146,13 @@ class WideWindows:
 
     def _close(self, one: _Wide) -> None:
         """Take the last readings of a window, and its verdict."""
-        if one.is_closed:
-            return
-        one.is_closed = True
         self._open.remove(one)
         if self._run_is_over:
             one.attempt.abandon(one.opened)
             return
         self._closed.append(one)
-        if self._ending is not None:
-            let_go_of_fixtures(self._ending)
+        assert self._ending is not None  # pytest tears down at the end of a test, or of the run
+        let_go_of_fixtures(self._ending)
         if one.failed:
             one.attempt.abandon(one.opened)
             one.record = self._session.spoiled(one.attempt, one.node, one.failed)

@@ -257,6 +257,53 @@ def test_tests_with_an_outcome_of_their_own(
     assert {(one["window"], one["verdict"]) for one in records().values()} == {("test", "unjudged")}
 
 
+def test_a_test_that_is_skipped_is_no_matter_to_the_others(
+    run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted
+) -> None:
+    """It kept nothing."""
+    windows(0)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.returns_memory(window="class")
+        class TestA:
+            def test_skipped(self): pytest.skip("no")
+            def test_other(self): pass
+        """
+    )
+    run()
+    assert (records()["TestA"]["verdict"], records()["TestA"]["test_count"]) == ("returned", 2)
+
+
+def test_what_came_back_with_the_fixtures_is_said(
+    pytester: pytest.Pytester, records: Records
+) -> None:
+    """Beneath the failure of a body that retained; in a run of its own, by true readings."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def rows(): return []
+
+        @pytest.mark.returns_memory
+        def test_it(rows): rows.append(bytearray(40_000_000))
+        """
+    )
+    found = pytester.runpytest_subprocess("--memreturn-report=report.json")
+    assert found.ret == pytest.ExitCode.TESTS_FAILED
+    found.stdout.fnmatch_lines(
+        [
+            "kept 3*.* MiB (allowed 2.0 MiB, default)",
+            "*- memory at teardown -*",
+            "3*.* MiB of the 3*.* MiB came back when the test's fixtures were torn down: "
+            'window="test" judges after that',
+        ]
+    )
+    assert records()["test_it"]["torn_down_bytes"] > 30_000_000
+
+
 def test_a_test_that_is_never_set_up(
     run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted
 ) -> None:
