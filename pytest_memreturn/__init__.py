@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         MemreturnWarning,
         UnjudgedWarning,
     )
-    from pytest_memreturn._failures import MemoryNotReturned, Unjudged
+    from pytest_memreturn._failures import IsolationFailure, MemoryNotReturned, Unjudged
     from pytest_memreturn._fixture import MemreturnFixture
     from pytest_memreturn._measure import Measure, measure
     from pytest_memreturn._record import Record
@@ -30,6 +30,7 @@ __all__ = [
     "Allocator",
     "AllocatorStatistics",
     "InvalidSettingError",
+    "IsolationFailure",
     "Measure",
     "MemoryNotReturned",
     "MemoryNotReturnedWarning",
@@ -48,6 +49,7 @@ _HOMES = {
     "Allocator": "allocators._contract",
     "AllocatorStatistics": "_snapshot",
     "InvalidSettingError": "_errors",
+    "IsolationFailure": "_failures",
     "Measure": "_measure",
     "MemoryNotReturned": "_failures",
     "MemoryNotReturnedWarning": "_errors",

@@ -31,6 +31,18 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Isolation:
+    """The fresh interpreter that a test ran in. `env`: what its variables differed in.
+
+    `allocator`: what was to serve malloc. `overhead_seconds`: how long it took but for the test.
+    """
+
+    env: Mapping[str, str | None]
+    allocator: str | None
+    overhead_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt at a test that was run again, and does not count."""
 
@@ -54,6 +66,7 @@ class Record:
     `drift_bytes` is how far the footprint had moved before the window since the layout was read
     from which the ledger starts, which may be that of an earlier window.
     `settled_seconds` is how long the figure went on falling by itself after the window.
+    `isolation` is ``None`` for what was judged in the process of the run itself.
     `earlier_attempts` are those of a test that another plugin has run again: the last one counts.
     """
 
@@ -85,6 +98,7 @@ class Record:
     reason: str | None = None
     own_outcome: str | None = None
     earlier_attempts: tuple[Attempt, ...] = ()
+    isolation: Isolation | None = None
     explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,6 +107,8 @@ class Record:
         # Not `asdict` for the whole of it: what most records have is plain already.
         found["excluded"] = tuple(asdict(one) for one in self.excluded)
         found["earlier_attempts"] = tuple(asdict(one) for one in self.earlier_attempts)
+        if self.isolation is not None:
+            found["isolation"] = asdict(self.isolation)
         if self.explanation is not None:
             found["explanation"] = self.explanation.to_dict()
         return found
@@ -103,6 +119,8 @@ class Record:
         values = known_fields(cls, data)
         values["excluded"] = all_of(Exclusion, values.get("excluded", ()))
         values["earlier_attempts"] = all_of(Attempt, values.get("earlier_attempts", ()))
+        if values.get("isolation") is not None:
+            values["isolation"] = Isolation(**known_fields(Isolation, values["isolation"]))
         if values.get("explanation") is not None:
             values["explanation"] = Explanation.from_dict(values["explanation"])
         return cls(**values)

@@ -22,6 +22,7 @@ from pytest_memreturn._ground import Lifetime, Pulse
 from pytest_memreturn._progress import Progress
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn._test_report import line_number, location, state_of
+from pytest_memreturn.fresh.one_test import is_a_fresh_run
 
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._record import Record
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._settings import Gate, Settings
-    from pytest_memreturn.reruns.command import Invocation
+    from pytest_memreturn.fresh.command import Invocation
 
 T = TypeVar("T")
 
@@ -58,10 +59,9 @@ class Session:
         self._problem: str | None = None
         self._ratchet: RatchetRun | None = None
         self._invocation: Invocation | None = None
-        if self._settings.explain.value:
-            from pytest_memreturn.reruns.command import invocation_of
-
-            self._invocation = invocation_of(config)
+        if self._settings.explain.value or self._settings.isolate.value:
+            self.invocation()
+        self._isolates_none = is_a_fresh_run(config) or _is_watched(config)
         # Of fixtures that are alive, and outlive a test.
         self._lifetimes: dict[pytest.FixtureDef[Any], Lifetime] = {}
 
@@ -118,6 +118,27 @@ class Session:
         # Outside the handler, so that pytest shows no chain of exceptions.
         pytest.fail(problem, pytrace=False)
 
+    def invocation(self) -> Invocation:
+        """How this run was started; asked for before its first test."""
+        if self._invocation is None:
+            from pytest_memreturn.fresh.command import invocation_of
+
+            self._invocation = invocation_of(self._config)
+        return self._invocation
+
+    def may_isolate(self, items: Sequence[pytest.Item]) -> bool:
+        """Whether any test is to be judged in an interpreter of its own."""
+        if self._isolates_none or self._settings.mode.value == "off":
+            return False
+        return self._settings.isolate.value or _marks.any_isolates(items)
+
+    def isolated(self, item: pytest.Item) -> Settings | None:
+        """How `item` is to be isolated; ``None`` when it isn't. A wrong mark fails the phase."""
+        settings = self.settings_or_fail(item)
+        if settings is None and _marks.may_open_blocks(item) and not _marks.is_marked(item):
+            settings = self._settings
+        return settings if settings is not None and settings.isolate.value else None
+
     def gate_of_all(self) -> Gate | None:
         """The gate for tests without a mark, where those are judged."""
         judges = self._settings.enabled.value and self._settings.mode.value != "off"
@@ -128,6 +149,8 @@ class Session:
         from pytest_memreturn._measure import Attempt, raise_verdict
         from pytest_memreturn._release import forget_last_failure
 
+        if settings.isolate.value:
+            self._fail_unless_isolated(settings)
         if self._ratchet is not None:
             settings = self._ratchet.applied(settings, item.nodeid)
         attempt = Attempt(
@@ -168,6 +191,24 @@ class Session:
             state.failure = failure
             raise
         return result
+
+    def _fail_unless_isolated(self, settings: Settings) -> None:
+        """Fail a test that asks for what it can't have any more, or not here."""
+        if is_a_fresh_run(self._config):
+            return
+        if not self._isolates_none:
+            problem = (
+                f"{settings.isolate.origin}: isolate: too late: the mark has to be there when all "
+                "tests are collected"
+            )
+        elif settings.env.value or settings.allocator.value:
+            problem = (
+                f"{settings.isolate.origin}: isolate: under --pdb, --trace and the like tests run "
+                "in the process of the run, which has its variables and its allocator already"
+            )
+        else:
+            return
+        pytest.fail(problem, pytrace=False)
 
     def _explained(self, item: pytest.Item, record: Record, settings: Settings) -> Record:
         """The record with what re-runs in fresh interpreters tell."""
@@ -288,6 +329,12 @@ class Session:
             return []
         width = min(self._terminal_columns, _MOST_MESSAGE_COLUMNS)
         return render_message(record, width=width, verbosity=self._config.get_verbosity())
+
+
+def _is_watched(config: pytest.Config) -> bool:
+    """Whether somebody wants to look on here, or nothing is to run."""
+    names = ("usepdb", "trace", "setuponly", "setupplan")
+    return any(getattr(config.option, name, False) for name in names)
 
 
 def _warn(item: pytest.Item, message: str) -> None:

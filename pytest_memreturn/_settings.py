@@ -36,6 +36,12 @@ _MOST_SECONDS = 3600
 
 MODES: tuple[Mode, ...] = ("fail", "warn", "off")
 
+# Who may serve malloc where a test is isolated; the first one is the C library's own.
+ALLOCATORS = ("malloc", "jemalloc", "tcmalloc", "mimalloc")
+
+# Each says how a test is isolated, and so that it is.
+_IMPLY_ISOLATION = ("env", "allocator")
+
 
 @dataclass(frozen=True, slots=True)
 class Sourced(Generic[T]):
@@ -96,6 +102,10 @@ class Settings:
     strict: Sourced[bool]
     explain: Sourced[bool]
     explain_timeout_seconds: Sourced[float]
+    isolate: Sourced[bool]
+    env: Sourced[Mapping[str, str | None]]
+    allocator: Sourced[str | None]
+    isolate_timeout_seconds: Sourced[float | None]
 
 
 DEFAULTS = Source(
@@ -109,6 +119,8 @@ DEFAULTS = Source(
         "strict": False,
         "explain": False,
         "explain_timeout": DEFAULT_EXPLAIN_TIMEOUT_SECONDS,
+        "isolate": False,
+        "env": {},
     },
 )
 
@@ -184,6 +196,27 @@ def _parse_mode(value: object) -> Mode:
     return value
 
 
+def _parse_env(value: object) -> Mapping[str, str | None]:
+    if not isinstance(value, Mapping):
+        msg = f"{value!r} is not a mapping of names to values, such as {{'MALLOC_ARENA_MAX': '1'}}"
+        raise ValueError(msg)  # noqa: TRY004 - a value from a marker, not a slip in this program
+    for name, text in value.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            msg = f"{name!r} is not a name of a variable"
+            raise ValueError(msg)
+        if text is not None and (not isinstance(text, str) or "\0" in text):
+            msg = f"{name}={text!r} is not text (None takes the variable away)"
+            raise ValueError(msg)
+    return dict(value)
+
+
+def _parse_allocator(value: object) -> str:
+    if value not in ALLOCATORS:
+        msg = f"{value!r} is not one of {', '.join(ALLOCATORS)}"
+        raise ValueError(msg)
+    return value
+
+
 _PARSERS: Mapping[str, Callable[[object], object]] = {
     "enabled": _parse_bool,
     "max_retained": cast("Callable[[object], object]", parse_size),
@@ -194,10 +227,17 @@ _PARSERS: Mapping[str, Callable[[object], object]] = {
     "strict": _parse_bool,
     "explain": _parse_bool,
     "explain_timeout": _parse_time_limit,
+    "isolate": _parse_bool,
+    "env": _parse_env,
+    "allocator": _parse_allocator,
+    "isolate_timeout": _parse_time_limit,
 }
 
-# What a marker, the fixture and measure() take; the rest concerns a whole run.
-LOCAL_KEYWORDS = ("max_retained", "min_returned", "trim", "settle", "enabled")
+# What a marker takes, and most of it the fixture and measure(); the rest concerns a whole run.
+LOCAL_KEYWORDS = (
+    *("max_retained", "min_returned", "trim", "settle", "enabled"),
+    *("isolate", *_IMPLY_ISOLATION),
+)
 
 
 def check(source: Source) -> Source:
@@ -216,6 +256,10 @@ def check(source: Source) -> Source:
             parsed[keyword] = _PARSERS[keyword](value)
         except ValueError as error:
             raise InvalidSettingError(source.origin, keyword, str(error)) from None
+    for keyword in _IMPLY_ISOLATION:
+        if parsed.get(keyword) and not parsed.setdefault("isolate", True):
+            msg = "goes with isolate=True only: nothing else starts a process for it"
+            raise InvalidSettingError(source.origin, keyword, msg)
     return Source(source.origin, parsed, source.at_the_test)
 
 
@@ -229,6 +273,10 @@ def _closest(sources: Iterable[Source]) -> dict[str, Sourced[object]]:
 
 
 _BY_DEFAULT = _closest([DEFAULTS])
+
+
+# Left out of the defaults: no allocator but the run's own, and as much time as a test likes.
+_NONE: Sourced[object] = Sourced(None, DEFAULTS.origin)
 
 
 def resolve(sources: Sequence[Source]) -> Settings:
@@ -252,4 +300,8 @@ def resolve(sources: Sequence[Source]) -> Settings:
         strict=cast("Sourced[bool]", found["strict"]),
         explain=cast("Sourced[bool]", found["explain"]),
         explain_timeout_seconds=cast("Sourced[float]", found["explain_timeout"]),
+        isolate=cast("Sourced[bool]", found["isolate"]),
+        env=cast("Sourced[Mapping[str, str | None]]", found["env"]),
+        allocator=cast("Sourced[str | None]", found.get("allocator", _NONE)),
+        isolate_timeout_seconds=cast("Sourced[float | None]", found.get("isolate_timeout", _NONE)),
     )

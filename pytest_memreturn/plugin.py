@@ -6,7 +6,7 @@ options and hooks; everything else comes with the first setting, or the first te
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -44,7 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make ready what tests are judged with, when all of them are known."""
     if _JUDGING in session.config.stash or _marks.any_asks(session.items):
-        _judging(session.config).session.prepare(session.items)
+        judging = _judging(session.config)
+        judging.session.prepare(session.items)
+        judging.isolate(session.config, session.items)
 
 
 @pytest.hookimpl(trylast=True)
@@ -99,6 +101,21 @@ class _Judging:
             config.pluginmanager.register(ratchet.collected, "memreturn-collected")
         if self._report.is_wanted:
             config.pluginmanager.register(_Following(self._report.ending), "memreturn-following")
+
+    def isolate(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+        """Have isolated tests run elsewhere, where there are any."""
+        if not self.session.may_isolate(items):
+            return
+        from pytest_memreturn._isolation import IsolatedTests
+
+        isolated = IsolatedTests(
+            self.session,
+            config,
+            self.session.invocation(),
+            self._report.verdict_is_due,
+            self.pytest_configure_node,
+        )
+        config.pluginmanager.register(isolated, "memreturn-isolated")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
