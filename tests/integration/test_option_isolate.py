@@ -221,7 +221,7 @@ _HOSTILE = {
         ["[[]memreturn: 39.7 MiB of output are left out here; -s shows all of it]", "last words"],
     ),
     "leaves_processes": (
-        "for own in (0, 1): subprocess.Popen(['sleep', '600'], start_new_session=bool(own))",
+        "[subprocess.Popen(['sleep', '600'], start_new_session=own) for own in (False, True)]",
         [],
     ),
     "ends_what_it_came_from": (
