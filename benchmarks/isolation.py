@@ -1,8 +1,8 @@
 """What isolation is good for, and what it costs.
 
 python benchmarks/isolation.py            all of it
-python benchmarks/isolation.py orders     verdicts in 20 random orders, without isolation and with it
-python benchmarks/isolation.py same       what tests retain isolated, and alone in a run of their own
+python benchmarks/isolation.py orders     verdicts in 20 random orders, isolated and not
+python benchmarks/isolation.py same       what tests retain isolated, and in a run of their own
 python benchmarks/isolation.py overhead   what it takes per test
 """
 

@@ -114,12 +114,18 @@ def test_randomly_and_repeat(pytester: pytest.Pytester, run: Run, records: Recor
         """
     )
 
-    result = run(*ISOLATE, "-p", "pytest_randomly", "-p", "pytest_repeat", "--count=3")
+    plugins = ("-p", "pytest_randomly", "-p", "pytest_repeat", "--count=3")
+    result = run(*ISOLATE, *plugins)
 
     result.assert_outcomes(passed=3)
-    (seen,) = {*(pytester.path / "seen").read_text().splitlines()}
-    result.stdout.fnmatch_lines([f"Using --randomly-seed={seen.split()[0]}"])
     assert len(records()) == 3
+    seen = pytester.path / "seen"
+    isolated = sorted(seen.read_text().splitlines())
+    seed = isolated[0].split()[0]
+    result.stdout.fnmatch_lines([f"Using --randomly-seed={seed}"])
+    seen.unlink()
+    run(*plugins, f"--randomly-seed={seed}").assert_outcomes(passed=3)
+    assert sorted(seen.read_text().splitlines()) == isolated
 
 
 @pytest.mark.parametrize("program", ["coverage", "pytest-cov"])

@@ -202,8 +202,7 @@ _HOSTILE = {
         ],
     ),
     "has_no_memory": (
-        "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30));"
-        "bytearray(1 << 31)",
+        "import resource as r; r.setrlimit(r.RLIMIT_AS, (1 << 30, 1 << 30)); bytearray(1 << 31)",
         ["E   MemoryError"],
     ),
     "talks": (
@@ -281,6 +280,15 @@ def test_whatever_a_test_does(
             id="ends",
         ),
         pytest.param(
+            "import pytest\ndef test_x(): 0\ndef test_y(): 0\n"
+            "def pytest_pycollect_makeitem(collector, name):\n"
+            "    if name == 'test_x':\n"
+            "        return [pytest.Function.from_parent(collector, name=name) for _ in 'ab']",
+            "2 tests have this id: which of them is to be isolated can't be told",
+            {"errors": 2, "passed": 1},
+            id="not the only one",
+        ),
+        pytest.param(
             "import os, pytest\n@pytest.fixture\ndef f():\n    yield\n    os._exit(1)\n"
             "def test_x(f): 0",
             (
@@ -311,10 +319,16 @@ def test_whatever_a_test_does(
     ],
 )
 def test_why_there_is_no_report(
-    pytester: pytest.Pytester, run: Run, source: str, said: str, outcomes: dict[str, int]
+    pytester: pytest.Pytester,
+    run: Run,
+    source: str,
+    said: str,
+    outcomes: dict[str, int],
 ) -> None:
     """The reason is said, in the phase that is missing."""
     pytester.makepyfile(test_app=source)
+    if "pytest_pycollect" in source:
+        pytester.path.joinpath("conftest.py").write_text(source, encoding="utf-8")
 
     result = run(*ISOLATE, "-ra")
 
@@ -521,12 +535,13 @@ def test_a_debugger_has_the_test_here(pytester: pytest.Pytester, run: Run) -> No
         """
     )
 
-    result = run("--pdb", "--pdbcls=pytest:Item", "-p", "no:debugging", "--tb=short")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR  # the option is that plugin's
+    command = (sys.executable, "-m", "pytest", "--pdb")
+    result = pytester.run(*command, stdin=b"")
 
-    result = run("--setup-plan")
-    result.assert_outcomes()
-    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["* .F", "marker on *::test_y: isolate: under --pdb, --trace and the like tests run in *"]
+    )
+    assert run("--setup-plan").ret == 0
 
 
 def test_an_allocator_that_is_not_installed(
@@ -707,7 +722,7 @@ def test_kinds_of_tests(pytester: pytest.Pytester, run: Run, records: Records) -
     assert outcomes["failed"] == 1  # the subtest
     assert len(records()) == 7
     assert {one["isolation"] is not None for one in records().values()} == {True}
-    result.stdout.fnmatch_lines(["*test_subtests*n=2*"])
+    result.stdout.fnmatch_lines(["*test_subtests (n='2')*", "E * AssertionError: 2 != 1"])
 
 
 def test_explained(pytester: pytest.Pytester, run: Run, records: Records) -> None:
@@ -746,3 +761,96 @@ def test_the_ratchet(pytester: pytest.Pytester, run: Run, records: Records) -> N
     result = run("--memreturn-compare=ratchet.json")
     result.assert_outcomes(passed=1)
     assert records()["test_keeps_20"]["recorded_bytes"] == 20 * MIB
+
+
+def test_a_conftest_that_fails_there(pytester: pytest.Pytester, run: Run) -> None:
+    """What pytest says of it is told."""
+    pytester.mkpydir("sub").joinpath("conftest.py").write_text(
+        "import os\nif 'PYTEST_MEMRETURN_ISOLATED' in os.environ: raise LookupError('only there')"
+    )
+    pytester.path.joinpath("sub", "test_x.py").write_text("def test_x(): 0")
+
+    for arguments in (["sub"], []):
+        result = run(*ISOLATE, *arguments)
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(["*LookupError: only there*"])
+
+
+def test_an_interpreter_that_does_not_start(pytester: pytest.Pytester, run: Run) -> None:
+    """Its tests say why; the others run."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.returns_memory(env={"PYTHONHOME": "/nowhere"})
+        @pytest.mark.parametrize("n", range(2))
+        def test_x(n): 0
+
+        @pytest.mark.returns_memory(isolate=True)
+        def test_y(): 0
+        """
+    )
+
+    result = run()
+
+    result.assert_outcomes(errors=2, passed=1)
+    result.stdout.fnmatch_lines(
+        ["a fresh interpreter could not be started: the process they come from ended: *"]
+    )
+
+
+def test_many_kinds_of_interpreters(pytester: pytest.Pytester, run: Run) -> None:
+    """Those that were used last are kept ready; the others are there when they are needed again."""
+    pytester.makepyfile(
+        """
+        import os, pytest
+
+        def kinds(n):
+            return pytest.param(n, marks=pytest.mark.returns_memory(env={"KIND": str(n)}))
+
+        @pytest.mark.parametrize("n", [kinds(n) for n in (*range(5), 0)])
+        def test_x(n):
+            assert os.environ["KIND"] == str(n)
+        """
+    )
+
+    run().assert_outcomes(passed=6)
+
+
+def test_what_the_process_says_besides_is_shown(pytester: pytest.Pytester, run: Run) -> None:
+    """Beside a test that failed, or its tear-down."""
+    pytester.makepyfile(
+        """
+        import atexit, os
+        def test_x():
+            atexit.register(os.write, 1, b"said at the end")
+            assert 0
+        def test_y():
+            atexit.register(os.write, 1, b"said by the other")
+        """
+    )
+
+    result = run(*ISOLATE, "-rP")
+
+    result.stdout.fnmatch_lines(
+        [
+            "*Captured beside setup, call and teardown*",
+            "said at the end",
+            "*Captured beside setup, call and teardown*",
+            "said by the other",
+        ]
+    )
+
+
+def test_an_internal_error_there(pytester: pytest.Pytester, run: Run) -> None:
+    """Of a plugin that fails only after the test: its tear-down is what is lost."""
+    pytester.makepyfile("def test_x(): 0")
+    pytester.makeconftest(
+        "import os\ndef pytest_runtest_logfinish():\n"
+        "    if 'PYTEST_MEMRETURN_ISOLATED' in os.environ: raise LookupError('a slip')"
+    )
+
+    result = run(*ISOLATE)
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*LookupError: a slip*"])

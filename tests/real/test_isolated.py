@@ -43,6 +43,24 @@ def run_order(tmp_path: Path) -> RunOrder:
     return run
 
 
+@pytest.mark.extended
+@pytest.mark.parametrize("allocator", ["malloc", "jemalloc", "tcmalloc", "mimalloc"])
+def test_an_allocator_serves_an_isolated_test(tmp_path: Path, allocator: str) -> None:
+    """Its library is loaded there; malloc has none."""
+    (tmp_path / "test_served.py").write_text(
+        "import pytest\nfrom pathlib import Path\n"
+        f"@pytest.mark.returns_memory(allocator={allocator!r})\n"
+        "def test_x():\n"
+        "    maps = Path('/proc/self/maps').read_text()\n"
+        "    found = [one for one in ('jemalloc', 'tcmalloc', 'mimalloc') if f'lib{one}' in maps]\n"
+        f"    assert found == [one for one in [{allocator!r}] if one != 'malloc']\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
+
+
 def verdicts(records: dict[str, dict[str, Any]]) -> dict[str, str]:
     """The verdicts by name."""
     return {name: one["verdict"] for name, one in records.items()}
