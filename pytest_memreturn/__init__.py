@@ -2,6 +2,8 @@
 
 The names listed in ``__all__`` are public; every other module is private. They are loaded
 when first asked for, because pytest imports this package in every run.
+
+PYTEST_DONT_REWRITE: fresh interpreters have this module before pytest could; nothing here asserts.
 """
 
 from __future__ import annotations

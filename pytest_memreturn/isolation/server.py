@@ -14,6 +14,7 @@ import pkgutil
 import signal
 import socket
 import sys
+import warnings
 
 from _pytest.config import default_plugins
 
@@ -43,7 +44,10 @@ def serve(control: socket.socket) -> int:
             return 0
         if not asked:
             return 0
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # What starts with every interpreter, as by a .pth file, may have started threads.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if not pid:
             control.close()
             return _test(asked.decode(), descriptors)
@@ -66,7 +70,8 @@ def _test(folder: str, descriptors: list[int]) -> int:
         os.dup2(one, 2)
         os.close(one)
     tie_to(lifeline)
-    return child.main(socket.socket(fileno=channel), folder)
+    with socket.socket(fileno=channel) as opened:
+        return child.main(opened, folder)
 
 
 def load() -> None:
@@ -83,9 +88,9 @@ def main(lifeline: str, control: str) -> int:
     """Load what is needed, and serve until nobody asks any more."""
     tie_to(int(lifeline))
     load()
-    asked = socket.socket(fileno=int(control))
-    asked.set_inheritable(False)
-    return serve(asked)
+    with socket.socket(fileno=int(control)) as asked:
+        asked.set_inheritable(False)
+        return serve(asked)
 
 
 if __name__ == "__main__":
