@@ -2,6 +2,8 @@
 
 The names listed in ``__all__`` are public; every other module is private. They are loaded
 when first asked for, because pytest imports this package in every run.
+
+PYTEST_DONT_REWRITE: fresh interpreters have this module before pytest could; nothing here asserts.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
         MemreturnWarning,
         UnjudgedWarning,
     )
-    from pytest_memreturn._failures import MemoryNotReturned, Unjudged
+    from pytest_memreturn._failures import IsolationFailure, MemoryNotReturned, Unjudged
     from pytest_memreturn._fixture import MemreturnFixture
     from pytest_memreturn._measure import Measure, measure
     from pytest_memreturn._record import Record
@@ -30,6 +32,7 @@ __all__ = [
     "Allocator",
     "AllocatorStatistics",
     "InvalidSettingError",
+    "IsolationFailure",
     "Measure",
     "MemoryNotReturned",
     "MemoryNotReturnedWarning",
@@ -48,6 +51,7 @@ _HOMES = {
     "Allocator": "allocators._contract",
     "AllocatorStatistics": "_snapshot",
     "InvalidSettingError": "_errors",
+    "IsolationFailure": "_failures",
     "Measure": "_measure",
     "MemoryNotReturned": "_failures",
     "MemoryNotReturnedWarning": "_errors",

@@ -34,3 +34,10 @@ class Unjudged(VerdictFailure):
 
     __module__ = _PUBLIC
     slug: ClassVar[str] = "unjudged"
+
+
+class IsolationFailure(VerdictFailure):
+    """An isolated test could not be run, or its process ended without a report."""
+
+    __module__ = _PUBLIC
+    slug: ClassVar[str] = "isolation-failure"

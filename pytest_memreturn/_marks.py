@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from _pytest.nodes import Node
 
@@ -19,16 +19,20 @@ _OF_MANY: dict[object, type[pytest.Collector]] = {"class": pytest.Class, "module
 
 MARK = "returns_memory"
 MARK_HELP = (
-    f"{MARK}(max_retained=None, *, min_returned=None, trim=None, settle=None, "
-    "window=None, warmup=None, "
-    "rounds=None, max_per_round=None, enabled=True): "
+    f"{MARK}(max_retained=None, *, min_returned=None, trim=None, settle=None, window=None, "
+    "warmup=None, rounds=None, max_per_round=None, enabled=True, isolate=None, env=None, "
+    "allocator=None): "
     "fail this test when the memory it took is not returned to the operating system. "
     "max_retained: a size such as '10 MiB'; min_returned: a share of the peak growth, such as "
     "'95%'; trim: judge after every allocator was asked; settle: at most so many seconds to wait "
     "while memory is still on its way back; window: what is judged, 'call', 'test' (with set-up "
-    "and tear-down), or 'class' or 'module' in a mark on one; warmup: run it so often before; rounds: run it so often, "
-    "and judge growth per round, which may be max_per_round; enabled=False: opt out."
+    "and tear-down), or 'class' or 'module' in a mark on one; warmup: run it so often before; "
+    "rounds: run it so often, and judge growth per round, which may be max_per_round; "
+    "enabled=False: opt out; isolate=True: run it in a fresh interpreter; env: with these "
+    "variables; allocator: with this one serving malloc, such as 'jemalloc'."
 )
+
+_ISOLATING = frozenset({"isolate", "env", "allocator"})
 
 
 def is_marked(item: pytest.Item) -> bool:
@@ -55,16 +59,30 @@ def any_is_wide(items: Sequence[pytest.Item]) -> bool:
 
 def any_asks(items: Sequence[pytest.Item]) -> bool:
     """Whether any test is marked, or asks for the fixture that judges blocks."""
-    marked_above: dict[object, bool] = {}
+    return _any_has(items, _has_ours) or any(map(may_open_blocks, items))
+
+
+def any_isolates(items: Sequence[pytest.Item]) -> bool:
+    """Whether a mark of any test asks for a fresh interpreter, or says something of it."""
+    return _any_has(items, _has_isolating)
+
+
+def _any_has(items: Sequence[pytest.Item], has: Callable[[Iterable[pytest.Mark]], bool]) -> bool:
+    """Whether the test, or what it lies in, has marks of which this is so."""
+    above: dict[object, bool] = {}
     for item in items:
         # Hundreds of tests have their parents in common, so those are asked once.
-        if item.parent not in marked_above:
-            marked_above[item.parent] = any(
-                _has_ours(node.own_markers) for node in item.listchain()[:-1]
-            )
-        if marked_above[item.parent] or _has_ours(item.own_markers) or may_open_blocks(item):
+        if item.parent not in above:
+            above[item.parent] = any(has(node.own_markers) for node in item.listchain()[:-1])
+        if above[item.parent] or has(item.own_markers):
             return True
     return False
+
+
+def _has_isolating(marks: Iterable[pytest.Mark]) -> bool:
+    return any(
+        mark.name == MARK and not mark.kwargs.keys().isdisjoint(_ISOLATING) for mark in marks
+    )
 
 
 def _has_ours(marks: Iterable[pytest.Mark]) -> bool:

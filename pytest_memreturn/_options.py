@@ -28,6 +28,8 @@ _INI = (
     ("memreturn_strict", "bool", "A test that could not be judged fails."),
     ("memreturn_explain", "bool", "Re-run a test that retained, as --memreturn-explain does."),
     ("memreturn_explain_timeout", "string", "At most so many seconds for each of the re-runs."),
+    ("memreturn_isolate", "bool", "Run each judged test in a fresh interpreter."),
+    ("memreturn_isolate_timeout", "string", "At most so many seconds for each isolated test."),
     ("memreturn_report", "linelist", "Reports: 'table', 'PATH.json' or 'FORMAT:PATH', one a line."),
     ("memreturn_compare", "string", "Let pass what this file has recorded, and no more."),
     ("memreturn_tolerance", "string", "How much more than what was recorded is not yet more."),
@@ -50,6 +52,8 @@ _SETTINGS = (
     ("strict", "memreturn_strict", "--memreturn-strict", ""),
     ("explain", "memreturn_explain", "--memreturn-explain", ""),
     ("explain_timeout", "memreturn_explain_timeout", "--memreturn-explain-timeout", ""),
+    ("isolate", "memreturn_isolate", "--memreturn-isolate", "--no-memreturn-isolate"),
+    ("isolate_timeout", "memreturn_isolate_timeout", "--memreturn-isolate-timeout", ""),
 )
 
 _RATCHET = ("memreturn_save", "memreturn_compare")
@@ -147,6 +151,26 @@ def declare(parser: pytest.Parser) -> None:
         default=None,
         metavar="SECONDS",
         help="end a re-run that takes longer (default: 60)",
+    )
+    group.addoption(
+        "--memreturn-isolate",
+        dest="memreturn_isolate",
+        action="store_true",
+        default=None,
+        help="run each judged test in a fresh interpreter, so that no earlier test has a part in "
+        "its verdict",
+    )
+    group.addoption(
+        "--no-memreturn-isolate",
+        dest="memreturn_isolate",
+        action="store_false",
+        help="run it in this process (the default)",
+    )
+    group.addoption(
+        "--memreturn-isolate-timeout",
+        default=None,
+        metavar="SECONDS",
+        help="end an isolated test that takes longer (default: no limit)",
     )
     group.addoption(
         "--memreturn-save",

@@ -33,6 +33,18 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Isolation:
+    """The fresh interpreter that a test ran in. `env`: what its variables differed in.
+
+    `allocator`: what was to serve malloc. `overhead_seconds`: how long it took but for the test.
+    """
+
+    env: Mapping[str, str | None]
+    allocator: str | None
+    overhead_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt at a test that was run again, and does not count."""
 
@@ -83,6 +95,7 @@ class Record:
     `test_count` is how many tests ran inside the window.
     `torn_down_bytes` is how much of what was retained came back when the test's own fixtures had
     ended; ``None`` where nobody looked: it was not a body that retained.
+    `isolation` is ``None`` for what was judged in the process of the run itself.
     `earlier_attempts` are those of a test that another plugin has run again: the last one counts.
     `rounds` is there for a test with rounds, or with warm-up.
     """
@@ -118,6 +131,7 @@ class Record:
     torn_down_bytes: int | None = None
     earlier_attempts: tuple[Attempt, ...] = ()
     rounds: Rounds | None = None
+    isolation: Isolation | None = None
     explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,6 +142,8 @@ class Record:
         found["earlier_attempts"] = tuple(asdict(one) for one in self.earlier_attempts)
         if self.rounds is not None:
             found["rounds"] = asdict(self.rounds)
+        if self.isolation is not None:
+            found["isolation"] = asdict(self.isolation)
         if self.explanation is not None:
             found["explanation"] = self.explanation.to_dict()
         return found
@@ -142,6 +158,8 @@ class Record:
             rounds = known_fields(Rounds, values["rounds"])
             rounds["points"] = tuple((at, live, whole) for at, live, whole in rounds["points"])
             values["rounds"] = Rounds(**rounds)
+        if values.get("isolation") is not None:
+            values["isolation"] = Isolation(**known_fields(Isolation, values["isolation"]))
         if values.get("explanation") is not None:
             values["explanation"] = Explanation.from_dict(values["explanation"])
         return cls(**values)

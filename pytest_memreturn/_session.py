@@ -24,6 +24,7 @@ from pytest_memreturn._scopes import outlives
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn._test_report import line_number, location, state_of
 from pytest_memreturn._torn_down import TornDown
+from pytest_memreturn.fresh.one_test import is_a_fresh_run
 
 if TYPE_CHECKING:
     from _pytest.nodes import Node
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._rounds import RepeatedBody
     from pytest_memreturn._settings import Gate, Settings
-    from pytest_memreturn.reruns.command import Invocation
+    from pytest_memreturn.fresh.command import Invocation
 
 T = TypeVar("T")
 
@@ -65,10 +66,9 @@ class Session:
         self._problem: str | None = None
         self._ratchet: RatchetRun | None = None
         self._invocation: Invocation | None = None
-        if self._settings.explain.value:
-            from pytest_memreturn.reruns.command import invocation_of
-
-            self._invocation = invocation_of(config)
+        if self._settings.explain.value or self._settings.isolate.value:
+            self.invocation()
+        self._isolates_none = is_a_fresh_run(config) or _is_watched(config)
         # Of fixtures that are alive, and outlive a test.
         self._lifetimes: dict[pytest.FixtureDef[Any], Lifetime] = {}
         self._torn_down = TornDown(self.instruments)
@@ -132,7 +132,9 @@ class Session:
                 for node, sources in _marks.windows_of_many(item)
             ]
         own = self.settings_for(item)
-        if own is not None and own.window.value == "test":
+        # That of an isolated test opens where the test is set up.
+        is_elsewhere = own is not None and own.isolate.value and not self._isolates_none
+        if own is not None and own.window.value == "test" and not is_elsewhere:
             found.append((item, own))
         return [(node, settings) for node, settings in found if settings.enabled.value]
 
@@ -148,6 +150,27 @@ class Session:
         # Outside the handler, so that pytest shows no chain of exceptions.
         pytest.fail(problem, pytrace=False)
 
+    def invocation(self) -> Invocation:
+        """How this run was started; asked for before its first test."""
+        if self._invocation is None:
+            from pytest_memreturn.fresh.command import invocation_of
+
+            self._invocation = invocation_of(self._config)
+        return self._invocation
+
+    def may_isolate(self, items: Sequence[pytest.Item]) -> bool:
+        """Whether any test is to be judged in an interpreter of its own."""
+        if self._isolates_none or self._settings.mode.value == "off":
+            return False
+        return self._settings.isolate.value or _marks.any_isolates(items)
+
+    def isolated(self, item: pytest.Item) -> Settings | None:
+        """How `item` is to be isolated; ``None`` when it isn't. A wrong mark fails the phase."""
+        settings = self.settings_or_fail(item)
+        if settings is None and _marks.may_open_blocks(item) and not _marks.is_marked(item):
+            settings = self._settings
+        return settings if settings is not None and settings.isolate.value else None
+
     def gate_of_all(self) -> Gate | None:
         """The gate for tests without a mark, where those are judged."""
         judges = self._settings.enabled.value and self._settings.mode.value != "off"
@@ -159,6 +182,8 @@ class Session:
         """An attempt at a window that begins with a test, and belongs to it or to a `place`."""
         from pytest_memreturn._measure import Attempt
 
+        if settings.isolate.value:
+            self._fail_unless_isolated(settings)
         if self._ratchet is not None:
             settings = self._ratchet.applied(settings, nodeid)
         return Attempt(
@@ -252,6 +277,24 @@ class Session:
         from pytest_memreturn._once import BodyOnce
 
         return BodyOnce(attempt)
+
+    def _fail_unless_isolated(self, settings: Settings) -> None:
+        """Fail a test that asks for what it can't have any more, or not here."""
+        if is_a_fresh_run(self._config):
+            return
+        if not self._isolates_none:
+            problem = (
+                f"{settings.isolate.origin}: isolate: too late: the mark has to be there when all "
+                "tests are collected"
+            )
+        elif settings.env.value or settings.allocator.value:
+            problem = (
+                f"{settings.isolate.origin}: isolate: under --pdb, --trace and the like tests run "
+                "in the process of the run, which has its variables and its allocator already"
+            )
+        else:
+            return
+        pytest.fail(problem, pytrace=False)
 
     def _explained(self, item: pytest.Item, record: Record, settings: Settings) -> Record:
         """The record with what re-runs in fresh interpreters tell."""
@@ -381,6 +424,12 @@ class Session:
             return []
         width = min(self._terminal_columns, _MOST_MESSAGE_COLUMNS)
         return render_message(record, width=width, verbosity=self._config.get_verbosity())
+
+
+def _is_watched(config: pytest.Config) -> bool:
+    """Whether somebody wants to look on here, or nothing is to run."""
+    names = ("usepdb", "trace", "setuponly", "setupplan")
+    return any(getattr(config.option, name, False) for name in names)
 
 
 def _warn(item: pytest.Item, message: str) -> None:

@@ -48,6 +48,12 @@ REACHES: tuple[Reach, ...] = ("call", "test", "class", "module")
 # Of more than one test, and so for a mark on what they lie in.
 _OF_MANY = ("class", "module")
 
+# Who may serve malloc where a test is isolated; the first one is the C library's own.
+ALLOCATORS = ("malloc", "jemalloc", "tcmalloc", "mimalloc")
+
+# Each says how a test is isolated, and so that it is.
+_IMPLY_ISOLATION = ("env", "allocator")
+
 
 @dataclass(frozen=True, slots=True)
 class Sourced(Generic[T]):
@@ -120,6 +126,10 @@ class Settings:
     strict: Sourced[bool]
     explain: Sourced[bool]
     explain_timeout_seconds: Sourced[float]
+    isolate: Sourced[bool]
+    env: Sourced[Mapping[str, str | None]]
+    allocator: Sourced[str | None]
+    isolate_timeout_seconds: Sourced[float | None]
 
 
 DEFAULTS = Source(
@@ -137,6 +147,8 @@ DEFAULTS = Source(
         "strict": False,
         "explain": False,
         "explain_timeout": DEFAULT_EXPLAIN_TIMEOUT_SECONDS,
+        "isolate": False,
+        "env": {},
     },
 )
 
@@ -238,6 +250,27 @@ def _parse_window(value: object) -> Reach:
     return value
 
 
+def _parse_env(value: object) -> Mapping[str, str | None]:
+    if not isinstance(value, Mapping):
+        msg = f"{value!r} is not a mapping of names to values, such as {{'MALLOC_ARENA_MAX': '1'}}"
+        raise ValueError(msg)  # noqa: TRY004 - a value from a marker, not a slip in this program
+    for name, text in value.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            msg = f"{name!r} is not a name of a variable"
+            raise ValueError(msg)
+        if text is not None and (not isinstance(text, str) or "\0" in text):
+            msg = f"{name}={text!r} is not text (None takes the variable away)"
+            raise ValueError(msg)
+    return dict(value)
+
+
+def _parse_allocator(value: object) -> str:
+    if value not in ALLOCATORS:
+        msg = f"{value!r} is not one of {', '.join(ALLOCATORS)}"
+        raise ValueError(msg)
+    return value
+
+
 _PARSERS: Mapping[str, Callable[[object], object]] = {
     "enabled": _parse_bool,
     "max_retained": cast("Callable[[object], object]", parse_size),
@@ -252,15 +285,19 @@ _PARSERS: Mapping[str, Callable[[object], object]] = {
     "strict": _parse_bool,
     "explain": _parse_bool,
     "explain_timeout": _parse_time_limit,
+    "isolate": _parse_bool,
+    "env": _parse_env,
+    "allocator": _parse_allocator,
+    "isolate_timeout": _parse_time_limit,
 }
 
-# What a marker takes; of that a block under the fixture or measure() takes all but its window and
-# rounds, which only a test has. The rest concerns a whole run.
+# What a marker takes; of that a block under the fixture or measure() takes what is no matter of a
+# whole test. The rest concerns a whole run.
 _ROUNDS_KEYWORDS = ("warmup", "rounds", "max_per_round")
 LOCAL_KEYWORDS = (
     *("max_retained", "min_returned", "trim", "settle", "window"),
     *_ROUNDS_KEYWORDS,
-    "enabled",
+    *("enabled", "isolate", *_IMPLY_ISOLATION),
 )
 
 
@@ -283,6 +320,10 @@ def check(source: Source) -> Source:
     if parsed.get("window") in _OF_MANY and not source.at_the_test:
         msg = f"{parsed['window']!r} is for a mark on a {parsed['window']}: here, call or test"
         raise InvalidSettingError(source.origin, "window", msg)
+    for keyword in _IMPLY_ISOLATION:
+        if parsed.get(keyword) and not parsed.setdefault("isolate", True):
+            msg = "goes with isolate=True only: nothing else starts a process for it"
+            raise InvalidSettingError(source.origin, keyword, msg)
     return dataclasses.replace(source, values=parsed)
 
 
@@ -298,6 +339,10 @@ def _closest(sources: Iterable[Source]) -> dict[str, Sourced[object]]:
 _BY_DEFAULT = _closest([DEFAULTS])
 
 
+# Left out of the defaults: no allocator but the run's own, and as much time as a test likes.
+_NONE: Sourced[object] = Sourced(None, DEFAULTS.origin)
+
+
 def resolve(sources: Sequence[Source]) -> Settings:
     """Settings from checked sources, closest first, over the defaults.
 
@@ -311,8 +356,12 @@ def resolve(sources: Sequence[Source]) -> Settings:
     found = {**_BY_DEFAULT, **_closest(sources)}
     at_the_test = _closest(one for one in sources if one.at_the_test)
     if found["window"].value != "call":
-        _refuse_rounds(found["window"], at_the_test)
-        found |= {one: _BY_DEFAULT[one] for one in _ROUNDS_KEYWORDS}
+        # What is for one test's body alone, or for one test.
+        of_less: tuple[str, ...] = _ROUNDS_KEYWORDS
+        if found["window"].value in _OF_MANY:
+            of_less = (*_ROUNDS_KEYWORDS, "isolate", *_IMPLY_ISOLATION)
+        _refuse_beside(found["window"], of_less, at_the_test)
+        found |= {one: _BY_DEFAULT.get(one, _NONE) for one in of_less}
     share = at_the_test.get("min_returned")
     size = (found if share is None else at_the_test).get("max_retained")
     per_round = None
@@ -342,16 +391,23 @@ def resolve(sources: Sequence[Source]) -> Settings:
         strict=cast("Sourced[bool]", found["strict"]),
         explain=cast("Sourced[bool]", found["explain"]),
         explain_timeout_seconds=cast("Sourced[float]", found["explain_timeout"]),
+        isolate=cast("Sourced[bool]", found["isolate"]),
+        env=cast("Sourced[Mapping[str, str | None]]", found["env"]),
+        allocator=cast("Sourced[str | None]", found.get("allocator", _NONE)),
+        isolate_timeout_seconds=cast("Sourced[float | None]", found.get("isolate_timeout", _NONE)),
     )
 
 
-def _refuse_rounds(window: Sourced[object], at_the_test: Mapping[str, Sourced[object]]) -> None:
-    for keyword in _ROUNDS_KEYWORDS:
-        if keyword in at_the_test and at_the_test[keyword].value != _BY_DEFAULT[keyword].value:
-            msg = (
-                f"rounds are those of a test's body, and the window is {window.value!r} "
-                f"({window.origin})"
-            )
+def _refuse_beside(
+    window: Sourced[object], keywords: Iterable[str], at_the_test: Mapping[str, Sourced[object]]
+) -> None:
+    for keyword in keywords:
+        default = _BY_DEFAULT.get(keyword, _NONE)
+        if keyword in at_the_test and at_the_test[keyword].value != default.value:
+            what = "rounds are those of a test's body"
+            if keyword not in _ROUNDS_KEYWORDS:
+                what = "each test would have an interpreter of its own"
+            msg = f"{what}, and the window is {window.value!r} ({window.origin})"
             raise InvalidSettingError(at_the_test[keyword].origin, keyword, msg)
 
 

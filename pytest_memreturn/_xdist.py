@@ -10,12 +10,12 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_memreturn._record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pytest
+    from collections.abc import Mapping, Sequence
 
     from pytest_memreturn._settings import Gate
 
@@ -23,6 +23,7 @@ _PREFIX = "memreturn_"
 _RECORDS = _PREFIX + "records"
 _GATE = _PREFIX + "gate"
 _TORN_DOWN = _PREFIX + "torn_down_bytes"
+_GIVEN = pytest.StashKey["Mapping[str, Any]"]()
 
 
 def attach(report: pytest.TestReport, records: Sequence[Record]) -> None:
@@ -90,15 +91,24 @@ def give(node: Any, name: str, value: object) -> None:  # noqa: ANN401 - one of 
     node.workerinput[_PREFIX + name] = value
 
 
+def be_worker(config: pytest.Config, given: Mapping[str, Any]) -> None:
+    """Have this process, which is none of pytest-xdist's, report nothing: what it runs is sent.
+
+    Other plugins do as they do without pytest-xdist. `given`: as `give` gave it.
+    """
+    config.stash[_GIVEN] = given
+
+
 def given(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 - whatever was given
     """In a worker, what its controller gave it under this name, or ``None``."""
-    return getattr(config, "workerinput", {}).get(_PREFIX + name)
+    found = config.stash.get(_GIVEN, None) or getattr(config, "workerinput", {})
+    return found.get(_PREFIX + name)
 
 
 def answer(config: pytest.Config, name: str, value: object) -> None:
     """In a worker, have its controller find plain data when it has ended."""
-    if is_worker(config):
-        config.workeroutput[_PREFIX + name] = value  # type: ignore[attr-defined]  # pytest-xdist adds it
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_PREFIX + name] = value
 
 
 def answered(node: object, name: str) -> Any:  # noqa: ANN401 - whatever was answered
@@ -108,4 +118,4 @@ def answered(node: object, name: str) -> Any:  # noqa: ANN401 - whatever was ans
 
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process runs tests for a controller, which does the reporting."""
-    return hasattr(config, "workerinput")
+    return hasattr(config, "workerinput") or _GIVEN in config.stash

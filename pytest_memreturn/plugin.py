@@ -47,6 +47,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         judging = _judging(session.config)
         judging.session.prepare(session.items)
         judging.widen(session.config, session.items)
+        judging.isolate(session.config, session.items)
 
 
 @pytest.hookimpl(trylast=True)
@@ -108,6 +109,21 @@ class _Judging:
             from pytest_memreturn._wide_windows import WideWindows
 
             config.pluginmanager.register(WideWindows(self.session), "memreturn-wide-windows")
+
+    def isolate(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+        """Have isolated tests run elsewhere, where there are any."""
+        if not self.session.may_isolate(items):
+            return
+        from pytest_memreturn._isolation import IsolatedTests
+
+        isolated = IsolatedTests(
+            self.session,
+            config,
+            self.session.invocation(),
+            self._report.verdict_is_due,
+            self.pytest_configure_node,
+        )
+        config.pluginmanager.register(isolated, "memreturn-isolated")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:

@@ -8,8 +8,6 @@ import dataclasses
 import gc
 import json
 import os
-import select
-import signal
 import sys
 import time
 import traceback
@@ -23,6 +21,8 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_memreturn import _xdist
+from pytest_memreturn.fresh.one_test import OneTest
+from pytest_memreturn.fresh.tie import tie_to
 from pytest_memreturn.reruns import native
 from pytest_memreturn.reruns._contract import Order, RemedyCandidate
 from pytest_memreturn.reruns.lines import FRAMES, Trace, is_library, is_runner, largest_lines
@@ -31,39 +31,20 @@ from pytest_memreturn.reruns.sampler import Sampler
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
 
-# What must not happen twice, by where the options of pytest and of its plugins are kept: reports
-# and recordings of others, debuggers, other processes, and to explain an explanation.
-_NEUTRAL: dict[str, object] = {
+# A re-run judges, and fails nobody for it; nor does it explain an explanation.
+_OPTIONS: dict[str, object] = {
     "memreturn_explain": False,
     "memreturn_mode": "warn",
     "memreturn_strict": False,
-    "memreturn_report": None,
     "memreturn_save": None,
-    "xmlpath": None,
-    "htmlpath": None,
-    "json_report": False,
-    "report_log": None,
-    "pastebin": None,
-    "memray": False,
-    "usepdb": False,
-    "trace": False,
-    "collectonly": False,
-    "lf": False,
-    "failedfirst": False,
-    "newfirst": False,
-    "stepwise": False,
-    "numprocesses": None,
-    "dist": "no",
-    "distload": False,
-    "tx": [],
-    "looponfail": False,
 }
 
 
-class RerunPlugin:
+class RerunPlugin(OneTest):
     """Leaves one test of all, and writes down what becomes of it."""
 
     def __init__(self, order: Order) -> None:
+        super().__init__(order.nodeid, order.path, _OPTIONS)
         self._order = order
         self._answer = Path(order.answer)
         self._body: _Body | None = None
@@ -73,31 +54,9 @@ class RerunPlugin:
         with self._answer.open("a", encoding="utf-8") as answer:
             answer.write(json.dumps(what) + "\n")
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, object, object]:
-        """Take back what must not happen twice, and put the test's file in the place of all."""
-        self._neutralise(config)
-        return (yield)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """The same once more: plugins make options of options."""
-        self._neutralise(config)
-
-    def _neutralise(self, config: pytest.Config) -> None:
-        for name, value in _NEUTRAL.items():
-            if hasattr(config.option, name):
-                setattr(config.option, name, value)
-        config.args = [self._order.path]
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave one test."""
-        items[:] = [one for one in items if one.nodeid == self._order.nodeid][:1]
-
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Say whether it was found; look inside its window, innermost of all."""
-        self.tell(found=len(session.items))
+        self.tell(found=self.found)
         judging_session(session.config).explain_nothing()
         self._body = _Body(self._order, self.tell, session.config)
         session.config.pluginmanager.register(self._body, "memreturn-rerun-body")
@@ -282,25 +241,6 @@ def _run_and_exit(run: Callable[[], None]) -> None:
         with contextlib.suppress(Exception):
             sys.stderr.flush()
         os._exit(status)
-
-
-def tie_to(lifeline: int) -> None:
-    """Have the kernel end this process, and all it starts, when the pipe's other end is closed.
-
-    Without a thread, which would be part of what is measured.
-    """
-    os.set_inheritable(lifeline, False)  # noqa: FBT003 - the only way to call it
-    import fcntl
-
-    set_signal = getattr(fcntl, "F_SETSIG", None)
-    if set_signal is None:  # not Linux
-        return
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(lifeline, set_signal, signal.SIGKILL)
-    flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if select.select([lifeline], [], [], 0)[0]:  # closed already: no signal will come
-        sys.exit(1)
 
 
 def main(order_file: str, lifeline: str) -> int:

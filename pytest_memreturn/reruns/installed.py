@@ -6,7 +6,8 @@ import platform
 import shutil
 import subprocess
 
-_LIBRARIES = {
+# By the beginnings of their file names, the plainer one first.
+LIBRARIES = {
     "jemalloc": ("libjemalloc.so",),
     "tcmalloc": ("libtcmalloc_minimal.so", "libtcmalloc.so"),
     "mimalloc": ("libmimalloc.so",),
@@ -28,7 +29,7 @@ def preloadable(listing: str | None = None) -> dict[str, str]:
         listing = _ldconfig()
     names = [line.split()[0] for line in listing.splitlines() if "=>" in line]
     found: dict[str, str] = {}
-    for allocator, prefixes in _LIBRARIES.items():
+    for allocator, prefixes in LIBRARIES.items():
         for prefix in prefixes:
             # What follows is the version, and not another library.
             versions = sorted(name for name in names if name.startswith(prefix))

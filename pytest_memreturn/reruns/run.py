@@ -1,19 +1,16 @@
-"""Starting the process of a re-run, and leaving none behind."""
+"""One re-run: its order, its process, its answer."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_memreturn._sizes import KIB
+from pytest_memreturn.fresh.command import Invocation
+from pytest_memreturn.fresh.process import end_group, has_ended_within, lifeline, start
 from pytest_memreturn.reruns._contract import Answer, Order, Task, parse_answer
-from pytest_memreturn.reruns.command import Invocation
 
 # Tests passed, or failed, or there were none: the answer says more.
 _TOLD_ITSELF = {0, 1, 5}
@@ -47,7 +44,7 @@ class Runner:
             Order(
                 nodeid=self.nodeid,
                 path=self.path,
-                args=self.invocation.arguments(scratch),
+                args=self.invocation.arguments(scratch / "temporary", scratch / "cache"),
                 answer=str(answer),
                 folder=str(scratch),
                 keeps_first_path=self.invocation.keeps_first_path,
@@ -57,22 +54,14 @@ class Runner:
             ).to_json(),
             encoding="utf-8",
         )
-        with _lifeline() as (held, given), output.open("wb") as shown:
-            process = subprocess.Popen(
-                [
-                    *self.invocation.interpreter,
-                    *("-m", "pytest_memreturn.reruns.child", str(order), str(given)),
-                ],
-                cwd=self.invocation.folder,
-                env={**self.invocation.variables, **task.env},
-                stdin=subprocess.DEVNULL,
-                stdout=shown,
-                stderr=subprocess.STDOUT,
-                pass_fds=(given,),
-                # A group of its own, to be ended as a whole; no Ctrl-C of a terminal reaches it.
-                start_new_session=True,
+        with lifeline() as held, output.open("wb") as shown:
+            process = start(
+                self.invocation,
+                ("pytest_memreturn.reruns.child", str(order), str(held)),
+                variables={**self.invocation.variables, **task.env},
+                output=shown,
+                keeps_open=(held,),
             )
-            del held
             ended = self._wait(process)
         if ended is None and process.returncode not in _TOLD_ITSELF:
             ended = f"it ended with status {process.returncode}{_last_line(output)}"
@@ -82,25 +71,11 @@ class Runner:
     def _wait(self, process: subprocess.Popen[bytes]) -> str | None:
         """Wait for the end; why it had to be ended. Nothing of its group is left, come what may."""
         try:
-            process.wait(self.timeout_seconds)
-        except subprocess.TimeoutExpired:
-            return f"it had not ended within {self.timeout_seconds:g} s"
+            if not has_ended_within(process, self.timeout_seconds):
+                return f"it had not ended within {self.timeout_seconds:g} s"
         finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            end_group(process)
         return None
-
-
-@contextlib.contextmanager
-def _lifeline() -> Iterator[tuple[int, int]]:
-    """A pipe whose writing end only this process holds: it closes when this process ends."""
-    reading, writing = os.pipe()
-    try:
-        yield writing, reading
-    finally:
-        os.close(reading)
-        os.close(writing)
 
 
 def _last_line(output: Path) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_memreturn.reruns.command import Invocation
+from pytest_memreturn.fresh.command import Invocation
 from pytest_memreturn.reruns.run import Runner
 
 if TYPE_CHECKING:

@@ -169,3 +169,18 @@ def test_hooks_come_with_the_first_test_that_is_judged(pytester: pytest.Pytester
     result.stdout.fnmatch_lines(
         ["kept 8.6 MiB (allowed 2.0 MiB, default)", "*block 1: kept 8.6 MiB*"]
     )
+
+
+def test_a_fresh_interpreter_is_not_warned_of_this_plugin(
+    pytester: pytest.Pytester, installed: None
+) -> None:
+    """It has the package before pytest could rewrite it, which nobody needs to hear."""
+    (pytester.path / "site" / "pytest_memreturn-0.dist-info" / "RECORD").write_text(
+        "pytest_memreturn/__init__.py,,\npytest_memreturn/plugin.py,,\n", encoding="utf-8"
+    )
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.returns_memory(isolate=True)\ndef test_x(): pass"
+    )
+
+    flags = ("-W", "error::pytest.PytestAssertRewriteWarning", "-p", "no:randomly")
+    pytester.runpytest_subprocess(*flags).assert_outcomes(passed=1)

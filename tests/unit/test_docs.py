@@ -48,6 +48,7 @@ SECTIONS = {
     "`survivors[]`": "survivor",
     "`excluded[]`": "exclusion",
     "`earlier_attempts[]`": "attempt",
+    "`isolation`": "isolation",
     "`children[]`": "child",
     "`segments[]`": "segment",
     "`held_by_pytest[]`": "holding",

@@ -53,7 +53,9 @@ FLOORS = (
     ("_xdist",),
     ("_ending",),
     ("ratchet",),
+    ("fresh",),
     ("reruns",),
+    ("isolation",),
     ("_measure",),
     ("doctor",),
     ("_marks",),
@@ -67,6 +69,7 @@ FLOORS = (
     ("_ratchet_run",),
     ("_session", "_fixture", "_run_report"),
     ("_wide_windows",),
+    ("_isolation",),
     ("plugin",),
     ("testing",),
     ("commands",),
@@ -207,7 +210,7 @@ def test_pure_rooms_touch_nothing(name: str) -> None:
         ("psutil", {"probes", "allocators"}),
         ("mmap", {"probes"}),
         ("gc", {"_release", "explain", "reruns"}),
-        ("subprocess", {"reruns"}),
+        ("subprocess", {"fresh", "reruns"}),
         ("jinja2", {"report"}),
     ],
 )
@@ -255,15 +258,15 @@ def test_loading_the_plugin_is_cheap(
 
 # What makes code of data, or data of code, or starts something.
 _DANGEROUS_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "subprocess"}
-# But for re-runs: this interpreter, and a program that lists libraries; no text of others.
-_STARTERS = {"run.py", "installed.py"}
+# But for this interpreter once more, and a program that lists libraries; no text of others.
+_STARTERS = {("fresh", "process.py"), ("reruns", "run.py"), ("reruns", "installed.py")}
 _DANGEROUS_CALLS = {"eval", "exec", "compile", "system", "popen"}
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: path.name)
 def test_no_data_becomes_code(path: Path) -> None:
     """Reports and records are plain data, wherever they come from, and nothing else is started."""
-    starts = path.parent.name == "reruns" and path.name in _STARTERS
+    starts = (path.parent.name, path.name) in _STARTERS
     dangerous = _DANGEROUS_MODULES - ({"subprocess"} if starts else set())
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

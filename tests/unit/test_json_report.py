@@ -26,7 +26,7 @@ from pytest_memreturn._explanation import (
     SurvivorType,
 )
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import Attempt, Exclusion, Record
+from pytest_memreturn._record import Attempt, Exclusion, Isolation, Record
 from pytest_memreturn.probes.environment import environment
 from pytest_memreturn.report.json_report import SCHEMA_VERSION, json_report
 from pytest_memreturn.report.run import Run
@@ -52,6 +52,7 @@ RETAINED = Record(
     drift_bytes=-5,
     excluded=(Exclusion("server", "session", -6),),
     earlier_attempts=(Attempt("unjudged", None, None, "cannot read"),),
+    isolation=Isolation({"MALLOC_ARENA_MAX": "1"}, "malloc", 0.25),
     settled_seconds=0.5,
     peak_growth_bytes=20,
     peak_quality="at-least",
@@ -200,6 +201,7 @@ def test_every_field_is_filled_in_the_record_that_is_checked() -> None:
         {"readings": {"baseline": 1, "end": 2}},
         {"excluded": [{"fixture": "x"}]},
         {"earlier_attempts": [{"verdict": "kept"}]},
+        {"isolation": {"env": {"A": 1}, "allocator": None, "overhead_seconds": 1}},
     ],
     ids=json.dumps,
 )
@@ -217,6 +219,7 @@ def test_the_schema_refuses_what_cannot_be(change: dict[str, Any]) -> None:
         ("environment", ENVIRONMENT),
         ("survivor", asdict(SurvivorType("x", 1, 2))),
         ("exclusion", asdict(Exclusion("x", "class", 1))),
+        ("isolation", asdict(Isolation({"A": None}, "jemalloc", 0.5))),
         ("attempt", asdict(Attempt("retained", 1, "mapped", None))),
         ("child", asdict(ChildProcess(1, "x", "x", 1))),
         ("segment", asdict(Segment("shm", "x", 1, 1, "x"))),

@@ -30,7 +30,7 @@ from pytest_memreturn._explanation import (
 )
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import Attempt, Exclusion, Record
+from pytest_memreturn._record import Attempt, Exclusion, Isolation, Record
 
 FULL = Record(
     nodeid="tests/test_x.py::test_x",
@@ -66,6 +66,7 @@ FULL = Record(
         Attempt("retained", 7, "live-python", None),
         Attempt("unjudged", None, None, "the test failed by itself"),
     ),
+    isolation=Isolation({"MALLOC_ARENA_MAX": "1", "X": None}, "jemalloc", 0.25),
     explanation=Explanation(
         parts={"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
         released={"malloc": 2, "jemalloc": 0},

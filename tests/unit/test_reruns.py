@@ -20,9 +20,10 @@ from pytest_memreturn._explanation import Explanation, Line, Remedy
 from pytest_memreturn._progress import Progress
 from pytest_memreturn._record import Record
 from pytest_memreturn._sizes import KIB, MIB
-from pytest_memreturn.reruns import child, command, installed, native
+from pytest_memreturn.fresh.command import _SWITCHES, Invocation, invocation_of
+from pytest_memreturn.fresh.tie import tie_to
+from pytest_memreturn.reruns import child, installed, native
 from pytest_memreturn.reruns._contract import Answer, Order, RemedyCandidate, Task, parse_answer
-from pytest_memreturn.reruns.command import Invocation, invocation_of
 from pytest_memreturn.reruns.findings import (
     collected,
     explained_by_reruns,
@@ -114,10 +115,15 @@ def run_of(*plugins: str) -> pytest.Config:
     )
 
 
+def _flags(**changed: int) -> SimpleNamespace:
+    """The flags of an interpreter that was started without any, but for these."""
+    return SimpleNamespace(**{**dict.fromkeys((*_SWITCHES, "safe_path"), 0), **changed})
+
+
 def test_an_invocation_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its interpreter with its options but for a tracer, its arguments, folder and variables."""
     monkeypatch.setattr(sys, "_xoptions", {"dev": True, "utf8": "1", "tracemalloc": "5"})
-    monkeypatch.setattr(sys, "flags", SimpleNamespace(optimize=2))
+    monkeypatch.setattr(sys, "flags", _flags(optimize=2))
     monkeypatch.setattr(sys, "path", ["/elsewhere"])
     monkeypatch.setenv("SOME_VARIABLE", "some value")
 
@@ -135,15 +141,17 @@ def test_an_invocation_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("plugins", "more"),
     [
-        ((), []),
+        (("tmpdir",), ["--basetemp=/scratch/temporary"]),
         (("_cov",), ["--no-cov"]),
         (("cacheprovider",), ["-o", "cache_dir=/scratch/cache"]),
     ],
 )
 def test_a_re_run_writes_to_a_folder_of_its_own(plugins: tuple[str, ...], more: list[str]) -> None:
     """Only options that are there are given."""
-    own = ["-o", "memreturn_report=", "--basetemp=/scratch/temporary"]
-    found = invocation_of(run_of(*plugins)).arguments(Path("/scratch"))
+    own = ["-o", "memreturn_report="]
+    found = invocation_of(run_of(*plugins)).arguments(
+        Path("/scratch/temporary"), Path("/scratch/cache")
+    )
     assert list(found) == ["-q", "tests", *own, *more]
 
 
@@ -589,7 +597,7 @@ def test_the_lifeline_is_tied(
     if closed:
         os.close(writing)
     with pytest.raises(SystemExit) if closed and known else nullcontext():
-        child.tie_to(reading)
+        tie_to(reading)
     assert len(asked) == (4 if known else 0)
     os.close(reading)
     if not closed:
@@ -619,7 +627,6 @@ def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_
         (tmp_path / "order").write_text(order.to_json(), encoding="utf-8")
         assert child.main(str(tmp_path / "order"), "3") == 0
     assert seen == [["here", "there"], ["there"]]
-    assert command.__doc__
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,10 @@ def test_without_any_source_the_defaults_hold() -> None:
         strict=Sourced(value=False, origin="default"),
         explain=Sourced(value=False, origin="default"),
         explain_timeout_seconds=Sourced(60.0, "default"),
+        isolate=Sourced(value=False, origin="default"),
+        env=Sourced({}, "default"),
+        allocator=Sourced(None, "default"),
+        isolate_timeout_seconds=Sourced(None, "default"),
     )
     assert DEFAULT_MAX_RETAINED_BYTES == 2 * MIB
     assert DEFAULT_SETTLE_SECONDS == 3
@@ -56,7 +60,7 @@ def test_the_defaults_are_in_the_form_of_checked_values() -> None:
 
 SOURCES = [
     marker("function", trim=True),
-    marker("class", max_retained="1 MiB", trim=False),
+    marker("class", max_retained="1 MiB", trim=False, env={"A": "1"}),
     run("command line", max_retained="5 MiB", mode="warn", settle="500 ms", explain=True),
     run(
         "ini",
@@ -66,6 +70,7 @@ SOURCES = [
         enabled=True,
         settle="7",
         explain_timeout="5",
+        isolate_timeout="20 s",
     ),
 ]
 
@@ -81,7 +86,29 @@ def test_the_closest_source_wins_keyword_by_keyword() -> None:
         strict=Sourced(value=True, origin="ini"),
         explain=Sourced(value=True, origin="command line"),
         explain_timeout_seconds=Sourced(5.0, "ini"),
+        isolate=Sourced(value=True, origin="class"),
+        env=Sourced({"A": "1"}, "class"),
+        allocator=Sourced(None, "default"),
+        isolate_timeout_seconds=Sourced(20.0, "ini"),
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "isolates"),
+    [
+        ({}, None),
+        ({"env": {}}, None),
+        ({"env": {"A": None}}, True),
+        ({"allocator": "malloc"}, True),
+        ({"allocator": None}, None),
+        ({"isolate": False}, False),
+    ],
+)
+def test_how_a_test_is_isolated_says_that_it_is(
+    values: dict[str, object], isolates: object
+) -> None:
+    """An origin that says nothing of it leaves it to the next one."""
+    assert marker("marker", **values).values.get("isolate") is isolates
 
 
 @pytest.mark.parametrize(
@@ -301,6 +328,19 @@ def test_what_is_no_time_is_refused(value: object, problem: str) -> None:
         ("min_returned", "101%", "'101%' is above 100 %"),
         ("settle", -1, "-1 is negative: a time is 0 or more seconds"),
         ("settle", "2 h", f"'2 h' {TIME_FORM}"),
+        ("isolate", 1, "1 is not True or False"),
+        (
+            "env",
+            "A=1",
+            "'A=1' is not a mapping of names to values, such as {'MALLOC_ARENA_MAX': '1'}",
+        ),
+        ("env", {1: "1"}, "1 is not a name of a variable"),
+        ("env", {"": "1"}, "'' is not a name of a variable"),
+        ("env", {"A\0": "1"}, "'A\\x00' is not a name of a variable"),
+        ("env", {"A": 1}, "A=1 is not text (None takes the variable away)"),
+        ("env", {"A": "\0"}, "A='\\x00' is not text (None takes the variable away)"),
+        ("allocator", ["malloc"], "['malloc'] is not one of malloc, jemalloc, tcmalloc, mimalloc"),
+        ("isolate_timeout", 0, "0 leaves no time at all"),
     ],
 )
 def test_a_wrong_value_names_origin_setting_and_value(
@@ -336,6 +376,7 @@ def test_a_marker_takes_no_other_keyword(keyword: str, value: object) -> None:
         {"trim": True},
         {"settle": 0},
         {"enabled": False},
+        {"isolate": True, "env": {"A": "1"}, "allocator": "malloc"},
     ],
 )
 def test_a_marker_takes_what_concerns_one_test(values: dict[str, object]) -> None:

@@ -55,7 +55,10 @@ def test_plain_data_goes_to_a_worker_and_comes_back() -> None:
     """Under names of our own, beside what is pytest-xdist's."""
     node = SimpleNamespace(workerinput={"workerid": "gw0"})
     _xdist.give(node, "file", "text")
-    worker = cast("pytest.Config", SimpleNamespace(workerinput=node.workerinput, workeroutput={}))
+    worker = cast(
+        "pytest.Config",
+        SimpleNamespace(stash=pytest.Stash(), workerinput=node.workerinput, workeroutput={}),
+    )
     assert _xdist.given(worker, "file") == "text"
     _xdist.answer(worker, "gone", ["t"])
     assert _xdist.answered(worker, "gone") == ["t"]
@@ -64,10 +67,10 @@ def test_plain_data_goes_to_a_worker_and_comes_back() -> None:
 
 def test_without_workers_nothing_is_given_or_answered() -> None:
     """A run of its own has no controller; a worker that died has answered nothing."""
-    alone = cast("pytest.Config", SimpleNamespace())
+    alone = cast("pytest.Config", SimpleNamespace(stash=pytest.Stash()))
     assert _xdist.given(alone, "file") is None
     _xdist.answer(alone, "gone", ["t"])
-    assert vars(alone) == {}
+    assert [*vars(alone)] == ["stash"]
     assert _xdist.answered(SimpleNamespace(), "gone") is None
 
 
@@ -87,9 +90,20 @@ def test_the_controller_learns_the_worker() -> None:
     assert _xdist.detach(carrier) == [replace(RECORD, worker="gw1")]
 
 
-@pytest.mark.parametrize(
-    ("config", "is_worker"), [(SimpleNamespace(), False), (SimpleNamespace(workerinput={}), True)]
-)
-def test_a_worker_is_told_by_its_config(config: object, *, is_worker: bool) -> None:
+@pytest.mark.parametrize(("config", "is_worker"), [({}, False), ({"workerinput": {}}, True)])
+def test_a_worker_is_told_by_its_config(config: dict[str, object], *, is_worker: bool) -> None:
     """Only a worker of pytest-xdist has been given input by a controller."""
-    assert _xdist.is_worker(cast("pytest.Config", config)) == is_worker
+    found = cast("pytest.Config", SimpleNamespace(stash=pytest.Stash(), **config))
+    assert _xdist.is_worker(found) == is_worker
+
+
+def test_a_process_may_be_a_worker_of_this_plugin_alone() -> None:
+    """It is given data as one of pytest-xdist's is, and answers to nobody."""
+    node = SimpleNamespace(workerinput={})
+    _xdist.give(node, "file", "text")
+    config = cast("pytest.Config", SimpleNamespace(stash=pytest.Stash()))
+    _xdist.be_worker(config, node.workerinput)
+    assert _xdist.is_worker(config)
+    assert _xdist.given(config, "file") == "text"
+    _xdist.answer(config, "gone", ["t"])
+    assert not hasattr(config, "workeroutput")

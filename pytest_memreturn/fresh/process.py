@@ -1,0 +1,77 @@
+"""Starting a fresh interpreter, and leaving nothing of it behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
+
+from pytest_memreturn.fresh.command import Invocation
+
+
+@contextlib.contextmanager
+def lifeline() -> Iterator[int]:
+    """The reading end of a pipe whose writing end only this process holds: it closes with it."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def start(
+    invocation: Invocation,
+    program: Sequence[str],
+    *,
+    variables: Mapping[str, str],
+    output: IO[bytes] | None,
+    keeps_open: Sequence[int],
+) -> subprocess.Popen[bytes]:
+    """Run a module of ours in a fresh interpreter, in a group of its own.
+
+    `program`: its name, and its arguments. `output`: where what it says goes; ``None``: where this
+    process's goes. `keeps_open`: what it inherits besides. Raises `OSError`.
+    """
+    return subprocess.Popen(
+        [*invocation.interpreter, "-m", *program],
+        cwd=invocation.folder,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        pass_fds=tuple(keeps_open),
+        # A group of its own, to be ended as a whole; no Ctrl-C of a terminal reaches it.
+        start_new_session=True,
+    )
+
+
+def has_ended_within(process: subprocess.Popen[bytes], seconds: float | None) -> bool:
+    """Wait for the end of a process, at most so long (``None``: for ever)."""
+    if seconds is not None and hasattr(os, "pidfd_open"):
+        # `Popen.wait` with a limit sleeps for up to 50 ms between two looks.
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(process.pid)
+            try:
+                poll = select.poll()
+                poll.register(pidfd, select.POLLIN)
+                if not poll.poll(seconds * 1000):
+                    return False
+            finally:
+                os.close(pidfd)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process with all of its group, whether it has ended or not."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,311 @@
+"""What isolated tests are asked and tell, as plain data and in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pytest_memreturn._settings import ALLOCATORS
+from pytest_memreturn.fresh import process
+from pytest_memreturn.isolation import interpreter, server
+from pytest_memreturn.isolation.child import check_loaded
+from pytest_memreturn.isolation.ending import Ending
+from pytest_memreturn.isolation.order import Order
+from pytest_memreturn.isolation.outcome import Outcome, failure_of
+from pytest_memreturn.isolation.sections import read_shortened, shortened
+from pytest_memreturn.isolation.told import Told, parse_told
+from pytest_memreturn.isolation.variables import with_allocator, with_changes
+from pytest_memreturn.isolation.warned import warning_data, warning_of
+from pytest_memreturn.probes.kills import oom_kills
+from pytest_memreturn.probes.strays import started_with
+from pytest_memreturn.reruns.installed import LIBRARIES
+
+PASSED = {"outcome": "passed", "duration": 0.5, "sections": []}
+
+
+def test_an_order_arrives_as_it_was() -> None:
+    """But for what is no plain data."""
+    order = Order("x", "/x", ["-q"], ["pytest"], keeps_first_path=True, worker={"id": "gw0"})
+    assert Order.from_json(order.to_json()) == order
+    odd = Order("x", "/x", [], [], keeps_first_path=True, worker={"id": "gw0", "odd": object()})
+    assert Order.from_json(odd.to_json()).worker == {"id": "gw0"}
+
+
+def test_what_is_told_comes_line_by_line() -> None:
+    """A line that breaks off, and one that is of no known kind, count for nothing."""
+    lines = [
+        {"found": 1},
+        {"problem": "p"},
+        {"report": {"when": "setup"}, "is_phase": True},
+        {"report": {"when": "call"}, "is_phase": False},
+        {"warning": {"text": "w"}},
+        {"expected_failure": "known"},
+        {"stopped": ["Exit", "enough", 3]},
+        {"unknown": 1},
+    ]
+    told = parse_told([*map(json.dumps, lines), '{"report"'])
+    assert told == Told(
+        reports={"setup": {"when": "setup"}},
+        beside=[{"when": "call"}],
+        warnings=[{"text": "w"}],
+        stopped=("Exit", "enough", 3),
+        problems=["p"],
+        expected_failure="known",
+        found=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("reports", "missing"),
+    [
+        ({}, "setup"),
+        ({"setup": PASSED}, "call"),
+        ({"setup": {"outcome": "skipped"}}, "teardown"),
+        ({"setup": PASSED, "call": PASSED}, "teardown"),
+        ({"setup": PASSED, "call": PASSED, "teardown": PASSED}, None),
+    ],
+)
+def test_which_phase_is_missing(reports: dict[str, dict[str, object]], missing: str | None) -> None:
+    """The first that has no report and should have one."""
+    assert Told(reports=reports).missing_phase() == missing  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        (Ending(0), "ended without a report, with exit status 0"),
+        (Ending(-11), "was killed by SIGSEGV (Segmentation fault)"),
+        (Ending(-40), "was killed by signal 40"),
+        (Ending(-9, limit_seconds=2.5), "had not ended within 2.5 s, and was ended"),
+        (Ending(-9), "was killed by SIGKILL (Killed): perhaps by the kernel, for want of memory"),
+        (
+            Ending(-9, oom_kills=1),
+            (
+                "was killed by SIGKILL (Killed): the kernel ended it for want of memory "
+                "(oom_kill in memory.events rose)"
+            ),
+        ),
+        (
+            Ending(-9, oom_kills=0),
+            "was killed by SIGKILL (Killed), though not for want of memory in its control group",
+        ),
+    ],
+)
+def test_how_a_process_ended(ending: Ending, words: str) -> None:
+    """In words, with a hint where the kernel may have done it."""
+    assert ending.words() == words
+
+
+@pytest.mark.parametrize(
+    ("told", "phase", "text"),
+    [
+        (Told(), "setup", "the interpreter of this isolated test ended without *"),
+        (Told(found=1), "setup", "the interpreter of this isolated test ended without *"),
+        (Told(found=0), "setup", "this test was not found again *"),
+        (Told(found=2), "setup", "2 tests have this id: *"),
+        (
+            Told(problems=["E   slip"]),
+            "setup",
+            "this test could not be run in a fresh interpreter\nE   slip\n\nwhat it said:\nA word.",
+        ),
+        (Told(reports={"setup": PASSED}), "call", "* (in its body)\n\nwhat it said:\nA word."),
+    ],
+)
+def test_what_is_said_of_a_process_that_was_lost(told: Told, phase: str, text: str) -> None:
+    """The phase, the reason, and what it said."""
+    found = failure_of(Outcome(told, Ending(1), said="A word.\n"))
+    assert found is not None
+    assert found[0] == phase
+    start, _, end = text.partition("*")
+    assert found[1].startswith(start)
+    assert found[1].endswith(end)
+
+
+@pytest.mark.parametrize("outcome", ["passed", "failed"])
+def test_what_is_said_besides_stands_with_what_failed(outcome: str) -> None:
+    """Or with the tear-down; where nothing was said, nothing is added."""
+    told = Told(
+        reports={
+            "setup": {**PASSED, "sections": []},
+            "call": {**PASSED, "outcome": outcome, "sections": []},
+            "teardown": {**PASSED, "sections": []},
+        }
+    )
+    assert failure_of(Outcome(told, Ending(0), said=" \n")) is None
+    assert failure_of(Outcome(told, Ending(0), said="word")) is None
+    added = [when for when, one in told.reports.items() if one["sections"]]
+    assert added == (["call"] if outcome == "failed" else ["teardown"])
+    assert told.seconds() == 1.5
+
+
+def test_long_output_is_shortened_in_the_middle(tmp_path: Path) -> None:
+    """With how much is missing; as text, and as a file."""
+    assert shortened("x" * 10, 10) == "x" * 10
+    gap = "\n[memreturn: 2.0 KiB of output are left out here; -s shows all of it]\n"
+    assert shortened("a" * 5 + "x" * 2048 + "b" * 5, 10) == f"aaaaa{gap}bbbbb"
+    file = tmp_path / "file"
+    for text, read in (("x" * 10, "x" * 10), ("a" * 5 + "x" * 2048 + "b" * 5, f"aaaaa{gap}bbbbb")):
+        file.write_text(text)
+        with file.open("rb") as opened:
+            assert read_shortened(opened.fileno(), 10) == read
+
+
+def test_variables_are_set_and_taken_away() -> None:
+    """Those of the run stay."""
+    assert with_changes({"A": "1", "B": "2"}, {"B": None, "C": "3"}) == {"A": "1", "C": "3"}
+
+
+@pytest.mark.parametrize(
+    ("loaded", "allocator", "preload"),
+    [
+        ("", "jemalloc", "libjemalloc.so.2"),
+        ("/a/libown.so libtcmalloc.so.4", "jemalloc", "libjemalloc.so.2:/a/libown.so"),
+        ("/a/libown.so:/b/libjemalloc.so.1", "malloc", "/a/libown.so"),
+        ("libjemalloc.so.2", "malloc", None),
+    ],
+)
+def test_one_allocator_is_loaded(loaded: str, allocator: str, preload: str | None) -> None:
+    """And what else the run loads."""
+    found, file = with_allocator(
+        {"LD_PRELOAD": loaded}, allocator, {"jemalloc": "libjemalloc.so.2"}
+    )
+    assert found.get("LD_PRELOAD") == preload
+    assert file == (None if allocator == "malloc" else "libjemalloc.so.2")
+
+
+@pytest.mark.parametrize("allocator", [*LIBRARIES])
+def test_an_allocator_that_is_not_there(allocator: str) -> None:
+    """What to install is said, for each that a mark can name."""
+    with pytest.raises(ValueError, match=rf"allocator='{allocator}': .* install \w+"):
+        with_allocator({}, allocator, {})
+    assert {*LIBRARIES, "malloc"} == {*ALLOCATORS}
+
+
+@pytest.mark.parametrize(
+    ("library", "maps", "is_loaded"),
+    [
+        (None, "", True),
+        ("libjemalloc.so.2", "7f0 r-xp /usr/lib/libjemalloc.so.2", True),
+        ("libtcmalloc.so.4", "7f0 r-xp /usr/lib/libtcmalloc.so.4.5.9", True),
+        ("libmimalloc.so.2", "7f0 r-xp /usr/lib/libmimalloc.so.2.0", True),
+        ("/opt/libjemalloc.so", "7f0 r-xp /usr/lib/libtcmalloc.so.4", False),
+    ],
+)
+def test_whether_a_library_is_loaded(
+    tmp_path: Path, library: str | None, maps: str, *, is_loaded: bool
+) -> None:
+    """By the files that are mapped."""
+    file = tmp_path / "maps"
+    file.write_text(maps)
+    assert (check_loaded(library, file) is None) == is_loaded
+
+
+class _Picky(Warning):
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(one, other)
+
+
+@pytest.mark.parametrize("message", [FutureWarning("take care"), _Picky("a", "b")])
+def test_a_warning_arrives(message: Warning) -> None:
+    """With its class and its place; as text where it can't be made from one."""
+    sent = warnings.WarningMessage(message, type(message), "x.py", 7, line="x = 1")
+    found = warning_of(json.loads(json.dumps(warning_data(sent))))
+    assert (found.category, str(found.message)) == (type(message), str(message))
+    assert (found.filename, found.lineno, found.line) == ("x.py", 7, "x = 1")
+
+
+@pytest.mark.parametrize(
+    "change", [{"module": "nowhere"}, {"category": "Nothing"}, {"module": "os", "category": "path"}]
+)
+def test_a_warning_of_a_class_that_is_not_known(change: Mapping[str, str]) -> None:
+    """It has the name of its class, and is a warning."""
+    sent = warnings.WarningMessage(FutureWarning("x"), FutureWarning, "x.py", 7)
+    data = {**warning_data(sent), **change}
+    found = warning_of(data)
+    assert issubclass(found.category, Warning)
+    assert (found.category.__module__, found.category.__name__) == (
+        data["module"],
+        data["category"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "events", "kills"),
+    [
+        ("1:name=systemd:/a\n0::/a/b\n", "low 0\noom 1\noom_kill 3\n", 3),
+        ("0::/a/b\n", "low 0\n", None),
+        ("0::/a/b\n", None, None),
+        ("4:memory:/a/b\n", "oom_kill 3\n", None),
+        ("0::/a/b\n", "oom_kill x\n", None),
+        (None, None, None),
+    ],
+)
+def test_kills_for_want_of_memory(
+    tmp_path: Path, groups: str | None, events: str | None, kills: int | None
+) -> None:
+    """As the control group counts them, where it does."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    if groups is not None:
+        (tmp_path / "cgroup").write_text(groups)
+    if events is not None:
+        (tmp_path / "a" / "b" / "memory.events").write_text(events)
+    assert oom_kills(tmp_path / "cgroup", tmp_path) == kills
+
+
+def test_processes_are_known_by_a_variable(tmp_path: Path) -> None:
+    """Those that can be looked at; nobody where there is no procfs."""
+    for number, variables in (("7", b"A=1\0B=2\0"), ("8", b"A=12\0"), ("self", b"A=1\0")):
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "environ").write_bytes(variables)
+    (tmp_path / "9").mkdir()
+    assert started_with("A", "1", tmp_path) == [7]
+    assert started_with("A", "1", tmp_path / "none") == []
+
+
+def test_a_process_may_have_to_be_waited_for_without_the_kernels_help(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on systems other than Linux."""
+    import subprocess
+
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(command, start_new_session=True) as running:
+        try:
+            assert not process.has_ended_within(running, 0.01)
+        finally:
+            process.end_group(running)
+        assert process.has_ended_within(running, None)
+
+
+def test_a_server_that_nobody_asks_ends() -> None:
+    """As does one whose run is gone in an untidy way."""
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with theirs:
+        ours.close()
+        assert server.serve(theirs) == 0
+
+
+def test_a_process_that_starts_others_again_and_again_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After a few rounds; what is gone already is no error."""
+    ended: list[tuple[int, int]] = []
+
+    def kill(pid: int, number: int) -> None:
+        ended.append((pid, number))
+        raise ProcessLookupError
+
+    monkeypatch.setattr(interpreter, "started_with", lambda *_: [7])
+    monkeypatch.setattr(os, "kill", kill)
+    interpreter._end_strays(tmp_path)
+    assert {*ended} == {(7, signal.SIGKILL)}
+    assert len(ended) == interpreter._MOST_ROUNDS
