@@ -103,12 +103,11 @@ class IsolatedTests:
         """Give the reports of its subtests; outermost, since an ``xfail`` was looked at there."""
         __tracebackhide__ = True
         found = item.stash.get(_ISOLATED, None)
-        if found is None:
-            return (yield)
-        for one in found.outcome.told.beside:
-            item.ihook.pytest_runtest_logreport(report=report_of(self._config, one))
-        self._end(item, "call")
-        return None
+        if found is not None:
+            for one in found.outcome.told.beside:
+                item.ihook.pytest_runtest_logreport(report=report_of(self._config, one))
+            self._end(item, "call")
+        return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -219,7 +218,7 @@ class IsolatedTests:
         return found
 
     def _end(self, item: pytest.Item, when: Phase) -> None:
-        """End a phase as it ended there."""
+        """End a phase as it ended there. It returns for a tear-down that nobody came to."""
         __tracebackhide__ = True
         found = item.stash[_ISOLATED]
         told = found.outcome.told

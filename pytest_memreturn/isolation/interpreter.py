@@ -53,7 +53,8 @@ class Interpreters:
                 self._server = start(
                     invocation,
                     ("pytest_memreturn.isolation.server", str(held), str(theirs.fileno())),
-                    variables=variables,
+                    # What a test forks shows the variables that this one starts with.
+                    variables={**variables, VARIABLE: str(self._folder)},
                     output=None if shows else output,
                     keeps_open=(held, theirs.fileno()),
                 )
@@ -93,7 +94,7 @@ class Interpreters:
             try:
                 status, in_time = self._wait(pid, limit_seconds)
             finally:
-                _end_strays(folder)
+                self._end_strays(folder)
             later = oom_kills()
             risen = None if kills is None or later is None else later - kills
             return Outcome(
@@ -126,6 +127,17 @@ class Interpreters:
             _end(pid, signal.SIGKILL)
         return (-signal.SIGKILL if status is None else status), in_time
 
+    def _end_strays(self, folder: Path) -> None:
+        """End what left the group of a test and still runs: forked by it, or started."""
+        for _ in range(_MOST_ROUNDS):
+            strays = started_with(VARIABLE, {str(self._folder), str(folder)})
+            strays.discard(self._server.pid)
+            for one in strays:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(one, signal.SIGKILL)
+            if not strays:
+                return
+
     def _hears_within(self, seconds: float | None) -> bool:
         found, _, _ = select.select([self._control], [], [], seconds)
         return bool(found)
@@ -144,17 +156,6 @@ def _end(pid: int, number: int) -> None:
     for send in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             send(pid, number)
-
-
-def _end_strays(folder: Path) -> None:
-    """End what left the group of a test and still runs."""
-    for _ in range(_MOST_ROUNDS):
-        strays = started_with(VARIABLE, str(folder))
-        for one in strays:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(one, signal.SIGKILL)
-        if not strays:
-            return
 
 
 def _told(answer: Path) -> Told:

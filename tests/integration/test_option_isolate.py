@@ -223,6 +223,10 @@ _HOSTILE = {
         "[subprocess.Popen(['sleep', '600'], start_new_session=own) for own in (False, True)]",
         [],
     ),
+    "leaves_what_it_forked": (
+        "os.fork() or (os.setsid(), time.sleep(600)); print('said', flush=True); os._exit(1)",
+        ["said"],
+    ),
     "ends_what_it_came_from": (
         "os.kill(os.getppid(), 9); time.sleep(600)",
         ["the interpreter of this isolated test was killed by SIGKILL*"],
@@ -761,6 +765,29 @@ def test_the_ratchet(pytester: pytest.Pytester, run: Run, records: Records) -> N
     result = run("--memreturn-compare=ratchet.json")
     result.assert_outcomes(passed=1)
     assert records()["test_keeps_20"]["recorded_bytes"] == 20 * MIB
+
+
+def test_what_was_said_before_a_crash(pytester: pytest.Pytester, run: Run) -> None:
+    """In earlier phases as well, each under its own heading."""
+    pytester.makepyfile(
+        """
+        import os, pytest
+
+        @pytest.fixture
+        def said():
+            print("in set-up")
+
+        def test_x(said):
+            print("in the body")
+            os.abort()
+        """
+    )
+
+    result = run(*ISOLATE)
+
+    result.stdout.fnmatch_lines(
+        ["*Captured stdout setup*", "in set-up", "*Captured stdout call*", "in the body"]
+    )
 
 
 def test_a_conftest_that_fails_there(pytester: pytest.Pytester, run: Run) -> None:

@@ -10,15 +10,17 @@ import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from pytest_memreturn._settings import ALLOCATORS
 from pytest_memreturn.fresh import process
-from pytest_memreturn.isolation import interpreter, server
+from pytest_memreturn.isolation import child, interpreter, server
 from pytest_memreturn.isolation.child import check_loaded
 from pytest_memreturn.isolation.ending import Ending
-from pytest_memreturn.isolation.order import Order
+from pytest_memreturn.isolation.order import VARIABLE, Order
 from pytest_memreturn.isolation.outcome import Outcome, failure_of
 from pytest_memreturn.isolation.sections import read_shortened, shortened
 from pytest_memreturn.isolation.told import Told, parse_told
@@ -195,7 +197,6 @@ def test_an_allocator_that_is_not_there(allocator: str) -> None:
         (None, "", True),
         ("libjemalloc.so.2", "7f0 r-xp /usr/lib/libjemalloc.so.2", True),
         ("libtcmalloc.so.4", "7f0 r-xp /usr/lib/libtcmalloc.so.4.5.9", True),
-        ("libmimalloc.so.2", "7f0 r-xp /usr/lib/libmimalloc.so.2.0", True),
         ("/opt/libjemalloc.so", "7f0 r-xp /usr/lib/libtcmalloc.so.4", False),
     ],
 )
@@ -266,8 +267,8 @@ def test_processes_are_known_by_a_variable(tmp_path: Path) -> None:
         (tmp_path / number).mkdir()
         (tmp_path / number / "environ").write_bytes(variables)
     (tmp_path / "9").mkdir()
-    assert started_with("A", "1", tmp_path) == [7]
-    assert started_with("A", "1", tmp_path / "none") == []
+    assert started_with("A", {"1", "2"}, tmp_path) == {7}
+    assert started_with("A", {"1"}, tmp_path / "none") == set()
 
 
 def test_a_process_may_have_to_be_waited_for_without_the_kernels_help(
@@ -287,11 +288,46 @@ def test_a_process_may_have_to_be_waited_for_without_the_kernels_help(
 
 
 def test_a_server_that_nobody_asks_ends() -> None:
-    """As does one whose run is gone in an untidy way."""
+    """As does one whose run is gone in an untidy way; and the other way round."""
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with theirs:
         ours.close()
         assert server.serve(theirs) == 0
+    assert server.serve(cast("socket.socket", _Gone())) == 0
+    holder = cast("interpreter.Interpreters", SimpleNamespace(_control=_Gone()))
+    assert interpreter.Interpreters._next_number(holder) is None
+
+
+class _Gone:
+    """A socket whose other end went before it had read all."""
+
+    def recv(self, *_: object) -> object:
+        raise ConnectionResetError
+
+    recvmsg = recv
+
+
+def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run as a module, this package would bring the folder with it."""
+    seen: list[list[str]] = []
+
+    def run(args: list[str], plugins: list[object]) -> int:
+        assert (args, len(plugins)) == (["-q"], 1)
+        seen.append(list(sys.path))
+        return 0
+
+    monkeypatch.setattr(pytest, "main", run)
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setattr(sys, "argv", [])
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for keeps in (True, False):
+            monkeypatch.setattr(sys, "path", ["here", "there"])
+            order = Order("x", "/x", ["-q"], ["pytest"], keeps_first_path=keeps)
+            (tmp_path / "order").write_text(order.to_json(), encoding="utf-8")
+            assert child.main(ours, str(tmp_path)) == 0
+    assert seen == [["here", "there"], ["there"]]
+    assert (sys.argv, os.environ[VARIABLE]) == (["pytest"], str(tmp_path))
 
 
 def test_a_process_that_starts_others_again_and_again_is_given_up(
@@ -304,8 +340,9 @@ def test_a_process_that_starts_others_again_and_again_is_given_up(
         ended.append((pid, number))
         raise ProcessLookupError
 
-    monkeypatch.setattr(interpreter, "started_with", lambda *_: [7])
+    monkeypatch.setattr(interpreter, "started_with", lambda *_: {7, 8})
     monkeypatch.setattr(os, "kill", kill)
-    interpreter._end_strays(tmp_path)
+    holder = SimpleNamespace(_folder=tmp_path, _server=SimpleNamespace(pid=8))
+    interpreter.Interpreters._end_strays(cast("interpreter.Interpreters", holder), tmp_path)
     assert {*ended} == {(7, signal.SIGKILL)}
     assert len(ended) == interpreter._MOST_ROUNDS
