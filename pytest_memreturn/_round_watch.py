@@ -58,6 +58,7 @@ class RoundWatch:
         self._live_bytes = self._footprint_bytes = 0
         self._outside_bytes: Callable[[], int] = int
         self.overhead_seconds = 0.0
+        instruments.releaser.level_caches()
 
     def begin(self, outside_bytes: Callable[[], int]) -> None:
         """Read what is there before the first round."""
@@ -104,7 +105,7 @@ class RoundWatch:
         releaser.collect_young()
         figures = self._read()
         if _live_bytes(figures) > self._live_bytes:
-            releaser.clear_caches()
+            releaser.level_caches()
             releaser.collect_once()
             figures = self._read()
         if self._trims and figures[FOOTPRINT] > self._footprint_bytes:

@@ -49,6 +49,9 @@ class Sourced(Generic[T]):
     origin: str
 
 
+_ONE_ROUND, _NO_WARMUP = Sourced(1, "default"), Sourced(0, "default")
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Settings that one origin gives, by keyword.
@@ -106,11 +109,11 @@ class Settings:
     gate: Sourced[Gate]
     settle_seconds: Sourced[float]
     mode: Sourced[Mode]
-    rounds: Sourced[int]
-    warmup: Sourced[int]
     strict: Sourced[bool]
     explain: Sourced[bool]
     explain_timeout_seconds: Sourced[float]
+    rounds: Sourced[int] = _ONE_ROUND
+    warmup: Sourced[int] = _NO_WARMUP
 
 
 DEFAULTS = Source(
@@ -120,8 +123,8 @@ DEFAULTS = Source(
         "max_retained": DEFAULT_MAX_RETAINED_BYTES,
         "trim": False,
         "settle": DEFAULT_SETTLE_SECONDS,
-        "rounds": 1,
-        "warmup": 0,
+        "rounds": _ONE_ROUND.value,
+        "warmup": _NO_WARMUP.value,
         "max_per_round": 0,
         "mode": "fail",
         "strict": False,
@@ -307,11 +310,11 @@ def resolve(sources: Sequence[Source]) -> Settings:
         gate=Sourced("trim" if trim.value else "collect", trim.origin),
         settle_seconds=cast("Sourced[float]", found["settle"]),
         mode=cast("Sourced[Mode]", found["mode"]),
-        rounds=cast("Sourced[int]", found["rounds"]),
-        warmup=cast("Sourced[int]", found["warmup"]),
         strict=cast("Sourced[bool]", found["strict"]),
         explain=cast("Sourced[bool]", found["explain"]),
         explain_timeout_seconds=cast("Sourced[float]", found["explain_timeout"]),
+        rounds=cast("Sourced[int]", found["rounds"]),
+        warmup=cast("Sourced[int]", found["warmup"]),
     )
 
 

@@ -48,6 +48,7 @@ SECTIONS = {
     "`survivors[]`": "survivor",
     "`excluded[]`": "exclusion",
     "`earlier_attempts[]`": "attempt",
+    "`rounds`": "rounds",
     "`children[]`": "child",
     "`segments[]`": "segment",
     "`held_by_pytest[]`": "holding",

@@ -30,7 +30,7 @@ from pytest_memreturn._explanation import (
 )
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import Attempt, Exclusion, Record
+from pytest_memreturn._record import Attempt, Exclusion, Record, Rounds
 
 FULL = Record(
     nodeid="tests/test_x.py::test_x",
@@ -63,6 +63,19 @@ FULL = Record(
     earlier_attempts=(
         Attempt("retained", 7, "live-python", None),
         Attempt("unjudged", None, None, "the test failed by itself"),
+    ),
+    rounds=Rounds(
+        asked=200,
+        run=152,
+        warmup=3,
+        allowed_per_round_bytes=1,
+        allowed_origin="default",
+        growth="steady",
+        exceeds=True,
+        figure="live",
+        per_round_bytes=64,
+        since_round=40,
+        points=((0, 5, 6), (8, 7, 9)),
     ),
     explanation=Explanation(
         parts={"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
