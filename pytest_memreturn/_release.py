@@ -98,8 +98,8 @@ class Releaser:
     collect_young: Callable[[], None] = collect_young
     full_collections: Callable[[], int] = full_collections
     frozen_objects: Callable[[], int] = frozen_objects
-    level_caches: Callable[[], None] = level_caches
     trims: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    level_caches: Callable[[], None] = level_caches
 
     def trim(self) -> None:
         """Ask every allocator in turn."""
