@@ -56,7 +56,7 @@ OF_FOOTPRINT = Noise(bytes=32 * KIB, few_bytes=64 * KIB)
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What is made of a series. `per_round_bytes`: the median slope, once the first rounds are over.
+    """What is made of a series. `per_round_bytes`: the median slope after the first rounds.
 
     `least_bytes`: so much per round it grows, as good as certainly. `since_round`: where the part
     begins that was judged. `whole_bytes`: the growth over all rounds.

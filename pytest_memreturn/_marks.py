@@ -18,8 +18,8 @@ MARK_HELP = (
     "fail this test when the memory it took is not returned to the operating system. "
     "max_retained: a size such as '10 MiB'; min_returned: a share of the peak growth, such as "
     "'95%'; trim: judge after every allocator was asked; settle: at most so many seconds to wait "
-    "while memory is still on its way back; warmup: run it so often before; rounds: run it so often, "
-    "and judge growth per round, which may be max_per_round; enabled=False: opt out."
+    "while memory is still on its way back; warmup: run it so often before; rounds: run it so "
+    "often, and judge growth per round, which may be max_per_round; enabled=False: opt out."
 )
 
 

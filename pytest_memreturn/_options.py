@@ -18,7 +18,11 @@ _INI = (
     ("memreturn_settle", "string", "At most so many seconds to wait for memory on its way back."),
     ("memreturn_rounds", "string", "Run each judged test so often, and judge growth per round."),
     ("memreturn_warmup", "string", "Run each judged test so often before it is judged."),
-    ("memreturn_max_per_round", "string", "How much a test may grow in each round, such as '1 KiB'."),
+    (
+        "memreturn_max_per_round",
+        "string",
+        "How much a test may grow in each round, such as '1 KiB'.",
+    ),
     ("memreturn_mode", "string", "What a retained verdict does: fail, warn or off."),
     ("memreturn_strict", "bool", "A test that could not be judged fails."),
     ("memreturn_explain", "bool", "Re-run a test that retained, as --memreturn-explain does."),

@@ -20,7 +20,7 @@ from pytest_memreturn._record import Rounds
 from pytest_memreturn._round_points import FOOTPRINT, RoundPoints
 
 if TYPE_CHECKING:
-    from pytest_memreturn._instruments import Headcount, Instruments
+    from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._settings import Settings
 
 LIVE = "live"
@@ -200,7 +200,9 @@ class RoundWatch:
             came = None  # nobody could look
         if came is not None:
             # Looking leaves some objects behind itself.
-            each_round = [one for one in came.types if one.count * _MOST_ROUNDS_EACH >= rounds_since]
+            each_round = [
+                one for one in came.types if one.count * _MOST_ROUNDS_EACH >= rounds_since
+            ]
             came = dataclasses.replace(came, types=tuple(each_round))
         return Growers(causes_of_growth(grown, in_malloc_bytes), came)
 

@@ -31,7 +31,9 @@ class ObjectHeadcount(Headcount):
     """
 
     def __init__(
-        self, limit: Callable[[], Callable[[], bool]], limit_with_chains: Callable[[], Callable[[], bool]]
+        self,
+        limit: Callable[[], Callable[[], bool]],
+        limit_with_chains: Callable[[], Callable[[], bool]],
     ) -> None:
         self._limit, self._limit_with_chains = limit, limit_with_chains
         # Written to, so that it is resident before a window opens.

@@ -279,9 +279,7 @@ def test_a_wrong_number_ends_the_run(
         ("rounds=5, max_per_round=-1", "max_per_round: -1 is negative: *"),
     ],
 )
-def test_a_wrong_mark_is_that_tests_error(
-    run: Run, app: App, keywords: str, problem: str
-) -> None:
+def test_a_wrong_mark_is_that_tests_error(run: Run, app: App, keywords: str, problem: str) -> None:
     """The other tests run."""
     app(f"@memory({keywords})\ndef test_wrong(): pass\n@memory\ndef test_right(): pass")
 
@@ -355,9 +353,7 @@ def test_reports_say_it(pytester: pytest.Pytester, run: Run, app: App) -> None:
     """The page, Markdown, and JUnit's properties."""
     app("@memory(rounds=200)\ndef test_it(): told.python += 64")
 
-    run(
-        "--memreturn-report=page.html", "--memreturn-report=page.md", "--junit-xml=junit.xml"
-    )
+    run("--memreturn-report=page.html", "--memreturn-report=page.md", "--junit-xml=junit.xml")
 
     page = (pytester.path / "page.html").read_text("utf-8")
     assert "rounds: 152 of 200, which were enough to be certain · it grew steadily" in page

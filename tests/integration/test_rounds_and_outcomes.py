@@ -364,8 +364,7 @@ def test_a_body_that_somebody_else_runs(pytester: pytest.Pytester, run: Run, app
     app(each("def test_it(): told.python += 65536"))
     conftest = pytester.path / "conftest.py"
     conftest.write_text(
-        conftest.read_text("utf-8")
-        + "@pytest.hookimpl(tryfirst=True)\n"
+        conftest.read_text("utf-8") + "@pytest.hookimpl(tryfirst=True)\n"
         "def pytest_runtest_call(item):\n"
         "    item.runtest = lambda: None\n",
         encoding="utf-8",
