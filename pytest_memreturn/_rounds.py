@@ -40,7 +40,7 @@ class RepeatedBody:
         self._settings = settings
         self._attempt = attempt
         self._state = state
-        self._run_once: Callable[[], None] = item.runtest
+        self.run_once: Callable[[], None] = item.runtest
         self._watch: RoundWatch | None = None
         self._reason: str | None = None
         self.opened: Recorder | str = _NOT_RUN
@@ -80,7 +80,7 @@ class RepeatedBody:
         __tracebackhide__ = True
         self._state.where = where
         try:
-            self._run_once()
+            self.run_once()
         except Exception as error:
             _say_where(error, where)
             raise
