@@ -55,12 +55,20 @@ class BetweenRounds:
         for handler in logging.getLogger().handlers:
             if type(handler).__module__.partition(".")[0] == "_pytest":
                 getattr(handler, "clear", int)()
+        for recorder in self._recorders:
+            recorder.clear()
         self._forget_warnings()
+        with warnings.catch_warnings():
+            # Leaving it has places warn again that have done so: as in the first run.
+            pass
         self._forget_subtests()
         _tear_down(self._item)
 
     def end(self) -> None:
         """Leave the rest to the end of the test, as if the body had run once."""
+        self._forget_warnings()
+        if self._reported is not None:
+            self._forget_subtests()
         for one in self._patches:
             one.end()
 
@@ -76,8 +84,6 @@ class BetweenRounds:
 
     def _forget_warnings(self) -> None:
         """Keep one of each place: a run that turns warnings into errors has no list of them."""
-        for one in self._recorders:
-            one.clear()
         seen = set()
         kept = []
         for one in self._warnings[self._warned :]:
@@ -94,7 +100,12 @@ class BetweenRounds:
         if self._reported is None:
             self._reported = {name: len(reports) for name, reports in stats.items()}
         for name, reports in stats.items():
-            del reports[self._reported.get(name, 0) :]
+            first = self._reported.get(name, 0)
+            reports[first:] = [one for one in reports[first:] if not self._is_repeated(one)]
+
+    def _is_repeated(self, report: object) -> bool:
+        is_ours = getattr(report, "nodeid", None) == self._item.nodeid
+        return is_ours and bool(getattr(report, "passed", False))
 
 
 class _Patches:

@@ -13,9 +13,9 @@ from pytest_memreturn._sizes import KIB, MIB
 # `uneven`: it grew by fits and starts, so that nobody can tell how it will go on.
 GrowthKind: TypeAlias = Literal["none", "one-time", "fading", "uneven", "steady"]
 
-# Of figures without any trend, in any order, one series in three million looks like growth by so
-# many standard deviations of Kendall's statistic; a verdict looks at a dozen of them.
-_DEVIATIONS = 5
+# Of figures without any trend, in any order, one series in 300,000 looks like growth by so many
+# standard deviations of Kendall's statistic; and of 15 points one may lie anywhere.
+_DEVIATIONS = 4.5
 # With fewer points than this even a series that only rises may be chance: of 7 points in any
 # order, one in 5,000 does.
 _FEWEST_POINTS = 8
@@ -56,7 +56,7 @@ OF_FOOTPRINT = Noise(bytes=32 * KIB, few_bytes=64 * KIB)
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What is made of a series. `per_round_bytes`: the median slope, once the first rounds are over.
+    """What is made of a series. `per_round_bytes`: the median slope after the first rounds.
 
     `least_bytes`: so much per round it grows, as good as certainly. `since_round`: where the part
     begins that was judged. `whole_bytes`: the growth over all rounds.

@@ -51,6 +51,8 @@ def _figures(record: Record) -> Iterator[tuple[str, object]]:
         value = getattr(record, name)
         if value is not None:
             yield _PREFIX + name + block, on_one_line(value) if isinstance(value, str) else value
+    if record.rounds is not None and record.rounds.growth is not None:
+        yield _PREFIX + "per_round" + _BYTES + block, record.rounds.per_round_bytes
 
 
 def _is_ours(one: Sequence[object]) -> bool:

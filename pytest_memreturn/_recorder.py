@@ -306,7 +306,9 @@ class Recorder:
         window.allowance = self._allowance(window.peak_growth_bytes, window.by_rounds)
         if window.fits(window.gate):
             return
-        filled_up = self._grant_by_ledger(window, window.stock, spans)
+        filled_up = 0
+        if window.by_rounds is None or not window.by_rounds.decides:
+            filled_up = self._grant_by_ledger(window, window.stock, spans)
         if window.fits(window.gate):
             return
         evidence = Evidence(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_memreturn._between_rounds import BetweenRounds
 from pytest_memreturn._by_rounds import ByRounds
 from pytest_memreturn._measure import reason_of
@@ -14,8 +16,6 @@ from pytest_memreturn._recorder import Recorder
 from pytest_memreturn._round_watch import RoundWatch
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_memreturn._measure import Attempt
     from pytest_memreturn._record import Record
     from pytest_memreturn._settings import Settings
@@ -40,7 +40,7 @@ class RepeatedBody:
         self._settings = settings
         self._attempt = attempt
         self._state = state
-        self._run_once: Callable[[], None] = item.runtest
+        self.run_once: Callable[[], None] = item.runtest
         self._watch: RoundWatch | None = None
         self._reason: str | None = None
         self.opened: Recorder | str = _NOT_RUN
@@ -80,7 +80,7 @@ class RepeatedBody:
         __tracebackhide__ = True
         self._state.where = where
         try:
-            self._run_once()
+            self.run_once()
         except Exception as error:
             _say_where(error, where)
             raise
@@ -131,6 +131,8 @@ class RepeatedBody:
 
 def _say_where(error: BaseException, where: str) -> None:
     """Tell whoever reads the traceback in which round it was."""
+    if isinstance(error, (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)):
+        return  # what they say is shown as it is
     note = f"(in {where})"
     with suppress(Exception):  # an exception of somebody's own need not take notes
         if note not in getattr(error, "__notes__", ()):

@@ -224,7 +224,8 @@ class Session:
         if state.subtest_failed or _failed_inside_unittest(item):
             attempt.abandon(body.opened)
             if state.subtest_failed:
-                state.records.append(attempt.unjudged(_SUBTEST, own_outcome="failed"))
+                reason = _SUBTEST + (f", in {state.where}" if state.where else "")
+                state.records.append(attempt.unjudged(reason, own_outcome="failed"))
             return result
         record = body.close()
         if record.verdict == "retained" and settings.explain.value:

@@ -63,6 +63,10 @@ class Sourced(Generic[T]):
     origin: str
 
 
+_ONE_ROUND, _NO_WARMUP = Sourced(1, "default"), Sourced(0, "default")
+_BODY: Sourced[Reach] = Sourced("call", "default")
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Settings that one origin gives, by keyword.
@@ -120,9 +124,6 @@ class Settings:
     gate: Sourced[Gate]
     settle_seconds: Sourced[float]
     mode: Sourced[Mode]
-    window: Sourced[Reach]
-    rounds: Sourced[int]
-    warmup: Sourced[int]
     strict: Sourced[bool]
     explain: Sourced[bool]
     explain_timeout_seconds: Sourced[float]
@@ -130,6 +131,9 @@ class Settings:
     env: Sourced[Mapping[str, str | None]]
     allocator: Sourced[str | None]
     isolate_timeout_seconds: Sourced[float | None]
+    window: Sourced[Reach] = _BODY
+    rounds: Sourced[int] = _ONE_ROUND
+    warmup: Sourced[int] = _NO_WARMUP
 
 
 DEFAULTS = Source(
@@ -139,9 +143,9 @@ DEFAULTS = Source(
         "max_retained": DEFAULT_MAX_RETAINED_BYTES,
         "trim": False,
         "settle": DEFAULT_SETTLE_SECONDS,
-        "window": "call",
-        "rounds": 1,
-        "warmup": 0,
+        "window": _BODY.value,
+        "rounds": _ONE_ROUND.value,
+        "warmup": _NO_WARMUP.value,
         "max_per_round": 0,
         "mode": "fail",
         "strict": False,

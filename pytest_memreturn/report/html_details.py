@@ -20,6 +20,7 @@ from pytest_memreturn.report.drawings.stretches import (
 from pytest_memreturn.report.drawings.waterfall import Waterfall, waterfall
 from pytest_memreturn.report.message import cause_of, render_message
 from pytest_memreturn.report.printable import NO_BREAK
+from pytest_memreturn.report.rounds import rounds_in_words
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Record
@@ -97,6 +98,8 @@ def _notes(record: Record, found: Explanation) -> Iterator[str]:
         size = format_size(fixture.bytes)
         name = f"{fixture.scope} fixture {fixture.fixture}"
         yield f"{size} of {name}, first set up here, are left out"
+    if record.rounds is not None:
+        yield f"rounds: {rounds_in_words(record.rounds)}".replace(NO_BREAK, " ")
     if record.settled_seconds:
         yield f"the footprint went on falling by itself for {record.settled_seconds:.1f} s"
     if record.drift_bytes:

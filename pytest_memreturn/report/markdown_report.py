@@ -143,8 +143,10 @@ def _details(record: Record) -> str:
     lines = [
         line[:_MOST_LINE_CHARACTERS] for line in render_message(record, width=_MESSAGE_COLUMNS)
     ]
-    kept = format_size(record.retained_bytes or 0)
-    summary = f"{html_code(name_of(record))} kept {kept}"
+    kept = f"kept {format_size(record.retained_bytes or 0)}"
+    if record.rounds is not None and record.rounds.exceeds:
+        kept = f"grew {format_size(record.rounds.per_round_bytes)} per round"
+    summary = f"{html_code(name_of(record))} {kept}"
     return f"{_opened(summary)}\n{fenced(lines)}{_CLOSED}"
 
 

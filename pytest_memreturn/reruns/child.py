@@ -210,10 +210,14 @@ def _live_bytes(instruments: Instruments) -> int:
 
 def in_child(item: pytest.Item) -> None:
     """Have the body of a test run in a child process that ends, and its failure raised here."""
-    run = item.runtest
+    # Where rounds stand in the body's place, each of them has a child of its own.
+    repeated = getattr(item.runtest, "__self__", None)
+    is_repeated = hasattr(repeated, "run_once")
+    run: Callable[[], None] = repeated.run_once if is_repeated else item.runtest
 
     def forked() -> None:
-        del item.runtest
+        if not is_repeated:
+            del item.runtest
         with warnings.catch_warnings():
             # A process with threads may fork for as long as the child does not need them.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -227,7 +231,10 @@ def in_child(item: pytest.Item) -> None:
             msg = f"in a child process the test ended with status {code}"
             raise RuntimeError(msg)
 
-    item.runtest = forked  # type: ignore[method-assign]
+    if is_repeated:
+        repeated.run_once = forked
+    else:
+        item.runtest = forked  # type: ignore[method-assign]
 
 
 def _run_and_exit(run: Callable[[], None]) -> None:

@@ -172,6 +172,8 @@ def is_one_time(alone: Answer) -> tuple[bool | None, str | None]:
     first, second = alone.records[:2]
     if second.verdict == "unjudged":
         return None, second.reason
+    if second.rounds is not None and second.rounds.exceeds:
+        return False, None  # by so little in each round that it would be noise of a whole window
     kept = first.retained_bytes or 0
     noise = max(_NOISE_BYTES, int(kept * _NOISE_SHARE))
     live_growth = alone.live_bytes[1] - alone.live_bytes[0]

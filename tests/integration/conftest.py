@@ -142,3 +142,116 @@ def failures() -> Callable[[pytest.RunResult], str]:
 def text() -> Callable[[str], str]:
     """Dedent what a test expects to see."""
     return lambda block: textwrap.dedent(block).strip("\n")
+
+
+# A process whose memory is what tests say: live bytes of two allocators, mappings of nobody's, and
+# free memory that a trim gives back. The headcount finds what came alive.
+_TOLD_CONFTEST = """
+import dataclasses
+import pytest
+import told
+from pytest_memreturn._explanation import Survivors, SurvivorType
+from pytest_memreturn._instruments import Examiner, Headcount, Instruments
+from pytest_memreturn._release import Releaser
+from pytest_memreturn._session import INSTRUMENTS
+from pytest_memreturn._snapshot import Counters, KindUsage, Peak, Snapshot
+from pytest_memreturn.testing import AllocatorStatistics
+from pytest_memreturn._errors import ReadingUnavailableError
+from pytest_memreturn import Allocator
+
+BASE = 50 * 2**20
+
+class Captured:
+    def __init__(self, read): self.read = read
+    def lazy_free_bytes(self): return 0
+    def footprint_bytes(self): return self.read.footprint_bytes
+    def snapshot(self): return self.read
+
+class Probe:
+    name = "told"
+    def counters(self):
+        if told.unreadable:
+            raise ReadingUnavailableError("the process is behind a curtain")
+        whole = BASE + told.python + told.malloc + told.mapped + told.free + told.garbage
+        return Counters(whole, whole, told.error)
+    def exact(self): return dataclasses.replace(self.counters(), error_bytes=0)
+    def activity(self): return None
+    def capture(self, *, baseline=False):
+        whole = self.counters().footprint_bytes
+        held = told.malloc + told.free
+        kinds = {"heap": KindUsage(held, held), "anonymous": KindUsage(whole - held, whole - held)}
+        return Captured(Snapshot(whole, whole, kinds=kinds))
+    def open_peak(self): return 0
+    def close_peak(self, token): return Peak(self.counters().rss_bytes, "exact")
+
+class Python(Allocator):
+    name = "python"
+    def statistics(self):
+        live = told.python + told.garbage
+        return AllocatorStatistics("python", live, BASE // 2 + live)
+
+class Malloc(Allocator):
+    name = "malloc"
+    def statistics(self):
+        return AllocatorStatistics(
+            "malloc", told.malloc, told.malloc + told.free, live_by_kind={"heap": told.malloc}
+        )
+
+class Counted(Headcount):
+    def begin(self, allocators):
+        self.malloc = told.objects
+    def end(self, allocators):
+        if told.nobody_looks:
+            raise RuntimeError("no time")
+        came = told.objects - self.malloc
+        return Survivors((SurvivorType("app.Row", 200, 99), SurvivorType("odd", 1, 1)), came)
+
+class Looks(Examiner):
+    def headcount(self): return Counted()
+
+def collect():
+    told.collections += 1
+    told.garbage = 0
+
+def trim():
+    told.free = 0
+
+RELEASER = Releaser(
+    collect, collect, lambda: None, lambda: 0, lambda: 0, {"malloc": trim}, lambda: None
+)
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    found = Instruments(
+        Probe(), (Python(), Malloc()), releaser=RELEASER, examiner=Looks(), clock=lambda: 0.0,
+        sleep=lambda _: None,
+    )
+    config.stash[INSTRUMENTS] = lambda: found
+"""
+_TOLD = """
+python = malloc = mapped = free = garbage = objects = error = collections = 0
+unreadable = nobody_looks = False
+"""
+
+
+@pytest.fixture
+def told_process(
+    pytester: pytest.Pytester, scripted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process whose memory is what the tests in it say, by a module ``told``."""
+    del scripted  # its file comes first, and is replaced
+    pytester.makeconftest(_TOLD_CONFTEST)
+    pytester.makepyfile(told=_TOLD)
+    monkeypatch.syspath_prepend(pytester.path)
+
+
+@pytest.fixture
+def app(pytester: pytest.Pytester) -> Callable[[str], None]:
+    """Write the tests of such a process."""
+
+    def app(source: str) -> None:
+        path = pytester.makepyfile(test_app=source)
+        head = "import pytest, told\nmemory = pytest.mark.returns_memory\n"
+        path.write_text(head + path.read_text("utf-8"), encoding="utf-8")
+
+    return app

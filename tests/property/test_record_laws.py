@@ -26,8 +26,9 @@ from pytest_memreturn._explanation import (
     SizeClass,
     SurvivorType,
 )
+from pytest_memreturn._growth import GrowthKind
 from pytest_memreturn._outside import ChildProcess, Segment, SegmentKind
-from pytest_memreturn._record import RUNGS, Attempt, Exclusion, Record, Window
+from pytest_memreturn._record import RUNGS, Attempt, Exclusion, Record, Rounds, Window
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import MappingKind, PeakQuality
 from pytest_memreturn._verdict import Outcome
@@ -168,6 +169,22 @@ def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.one_of(st.none(), values)
 
 
+ROUNDS = st.builds(
+    Rounds,
+    asked=st.integers(1, 1000),
+    run=st.integers(1, 1000),
+    warmup=st.integers(0, 1000),
+    allowed_per_round_bytes=BYTES,
+    allowed_origin=st.sampled_from(["default", "marker on t.py::t"]),
+    growth=maybe(st.sampled_from(get_args(GrowthKind))),
+    exceeds=st.booleans(),
+    figure=st.sampled_from(["live", "footprint", "malloc"]),
+    per_round_bytes=GROWTHS,
+    since_round=st.integers(0, 1000),
+    points=few(st.tuples(st.integers(0, 1000), BYTES, BYTES)),
+)
+
+
 def records(names: st.SearchStrategy[str], *verdicts: Outcome) -> st.SearchStrategy[Record]:
     """Any record of one of these verdicts, with texts and names of such a kind."""
     return st.builds(
@@ -213,6 +230,7 @@ def records(names: st.SearchStrategy[str], *verdicts: Outcome) -> st.SearchStrat
                 maybe(names),
             )
         ),
+        rounds=maybe(ROUNDS),
         explanation=maybe(explanations(names)),
     )
 

@@ -49,6 +49,7 @@ SECTIONS = {
     "`excluded[]`": "exclusion",
     "`earlier_attempts[]`": "attempt",
     "`isolation`": "isolation",
+    "`rounds`": "rounds",
     "`children[]`": "child",
     "`segments[]`": "segment",
     "`held_by_pytest[]`": "holding",

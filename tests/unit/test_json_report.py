@@ -26,7 +26,7 @@ from pytest_memreturn._explanation import (
     SurvivorType,
 )
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import Attempt, Exclusion, Isolation, Record
+from pytest_memreturn._record import Attempt, Exclusion, Isolation, Record, Rounds
 from pytest_memreturn.probes.environment import environment
 from pytest_memreturn.report.json_report import SCHEMA_VERSION, json_report
 from pytest_memreturn.report.run import Run
@@ -53,6 +53,7 @@ RETAINED = Record(
     excluded=(Exclusion("server", "session", -6),),
     earlier_attempts=(Attempt("unjudged", None, None, "cannot read"),),
     isolation=Isolation({"MALLOC_ARENA_MAX": "1"}, "malloc", 0.25),
+    rounds=Rounds(20, 16, 1, growth="steady", exceeds=True, points=((0, 5, 6), (2, 7, 9))),
     settled_seconds=0.5,
     peak_growth_bytes=20,
     peak_quality="at-least",

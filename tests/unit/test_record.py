@@ -30,7 +30,7 @@ from pytest_memreturn._explanation import (
 )
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
 from pytest_memreturn._outside import ChildProcess, Segment
-from pytest_memreturn._record import Attempt, Exclusion, Isolation, Record
+from pytest_memreturn._record import Attempt, Exclusion, Isolation, Record, Rounds
 
 FULL = Record(
     nodeid="tests/test_x.py::test_x",
@@ -67,6 +67,19 @@ FULL = Record(
         Attempt("unjudged", None, None, "the test failed by itself"),
     ),
     isolation=Isolation({"MALLOC_ARENA_MAX": "1", "X": None}, "jemalloc", 0.25),
+    rounds=Rounds(
+        asked=200,
+        run=152,
+        warmup=3,
+        allowed_per_round_bytes=1,
+        allowed_origin="default",
+        growth="steady",
+        exceeds=True,
+        figure="live",
+        per_round_bytes=64,
+        since_round=40,
+        points=((0, 5, 6), (8, 7, 9)),
+    ),
     explanation=Explanation(
         parts={"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
         released={"malloc": 2, "jemalloc": 0},
