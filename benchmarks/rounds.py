@@ -141,9 +141,7 @@ def row(name: str, body: str, number: int, rounds: int) -> str:
     called = sum(one["verdict"] == "retained" for one in records)
     told = [one["rounds"] for one in records]
     kinds = Counter(one["growth"] for one in told)
-    causes = Counter(
-        one["cause"] for one in records[:_TOGETHER] if one["verdict"] == "retained"
-    )
+    causes = Counter(one["cause"] for one in records[:_TOGETHER] if one["verdict"] == "retained")
     per_round = statistics.median(one["per_round_bytes"] for one in told)
     needed = statistics.median(one["run"] for one in told)
     seconds = statistics.median(one["overhead_seconds"] for one in records)

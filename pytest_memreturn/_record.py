@@ -130,8 +130,8 @@ class Record:
     test_count: int = 1
     torn_down_bytes: int | None = None
     earlier_attempts: tuple[Attempt, ...] = ()
-    rounds: Rounds | None = None
     isolation: Isolation | None = None
+    rounds: Rounds | None = None
     explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
