@@ -7,7 +7,7 @@ import functools
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeVar
 
 from pytest_memreturn._errors import (
     MemoryNotReturnedWarning,
@@ -61,6 +61,21 @@ def instruments(probe: str = "auto") -> Instruments:
     return found
 
 
+class Judging(Protocol):
+    """Whatever judges a block: what `open` gives is handed back to end its window."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def open(self) -> object: ...
+
+    def abandon(self, opened: object) -> None: ...
+
+    def close(self, opened: object) -> Record: ...
+
+    def unjudged(self, reason: str, own_outcome: str | None = None) -> Record: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A recorder whose own failures never reach the code it measures.
@@ -83,29 +98,29 @@ class Attempt:
             recorder = Recorder(self.instruments(), self.settings, detailed=self.window == "block")
             recorder.open()
         except Exception as error:  # noqa: BLE001 - see the class
-            return _reason(error)
+            return reason_of(error)
         self.open_windows.append(recorder)
         return recorder
 
-    def abandon(self, opened: Recorder | str) -> None:
+    def abandon(self, opened: object) -> None:
         """End the window of `open` without a verdict."""
         if isinstance(opened, Recorder):
             self.open_windows.remove(opened)
             with contextlib.suppress(Exception):  # there is no verdict to spoil
                 opened.abandon()
 
-    def close(self, opened: Recorder | str) -> Record:
+    def close(self, opened: object) -> Record:
         """End the window of `open` and judge it."""
         if isinstance(opened, Recorder):
             self.open_windows.remove(opened)
             try:
                 measured = opened.close()
             except Exception as error:  # noqa: BLE001 - see the class
-                return self.unjudged(_reason(error))
+                return self.unjudged(reason_of(error))
             return measured.to_record(
                 self.nodeid, window=self.window, label=self.label, location=self.location
             )
-        return self.unjudged(opened)
+        return self.unjudged(str(opened))
 
     def unjudged(self, reason: str, own_outcome: str | None = None) -> Record:
         """A record without a verdict."""
@@ -136,7 +151,8 @@ def exclude(windows: Sequence[Recorder], fixture: str, scope: str) -> Generator[
                 recorder.end_exclusion(reading, fixture, scope)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why there is no verdict, where this came in its way."""
     if isinstance(error, ReadingUnavailableError):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -156,7 +172,7 @@ class Measure:
 
     def __init__(
         self,
-        attempt: Attempt,
+        attempt: Judging,
         *,
         on_record: Callable[[Record], None],
         warn: Callable[[str], None],
@@ -164,7 +180,7 @@ class Measure:
         self._attempt = attempt
         self._on_record = on_record
         self._warn = warn
-        self._opened: Recorder | str | None = None
+        self._opened: object = None
         self._record: Record | None = None
 
     def __enter__(self) -> Self:

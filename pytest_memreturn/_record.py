@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_memreturn._explanation import Explanation, all_of, field_names, known_fields
+from pytest_memreturn._processes import WatchedProcess
 
 if TYPE_CHECKING:
     from pytest_memreturn._settings import Gate
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 
 Rung: TypeAlias = Literal["baseline", "end", "collect", "trim"]
 
-# What was judged: a test's body, or a block under `measure` or the fixture.
-Window: TypeAlias = Literal["call", "block"]
+# What was judged: a test's body, a block under `measure` or the fixture, or other processes that
+# were watched in one.
+Window: TypeAlias = Literal["call", "block", "watch"]
+
+# Those of which a test may have any number, each with a label.
+LABELLED: tuple[Window, ...] = ("block", "watch")
 
 RUNGS: tuple[Rung, ...] = ("baseline", "end", "collect", "trim")
 
@@ -54,6 +59,7 @@ class Record:
     `drift_bytes` is how far the footprint had moved before the window since the layout was read
     from which the ledger starts, which may be that of an earlier window.
     `settled_seconds` is how long the figure went on falling by itself after the window.
+    `processes` are those that were watched, whatever became of them.
     `earlier_attempts` are those of a test that another plugin has run again: the last one counts.
     """
 
@@ -84,6 +90,7 @@ class Record:
     worker: str | None = None
     reason: str | None = None
     own_outcome: str | None = None
+    processes: tuple[WatchedProcess, ...] = ()
     earlier_attempts: tuple[Attempt, ...] = ()
     explanation: Explanation | None = None
 
@@ -92,6 +99,7 @@ class Record:
         found = {name: getattr(self, name) for name in field_names(Record)}
         # Not `asdict` for the whole of it: what most records have is plain already.
         found["excluded"] = tuple(asdict(one) for one in self.excluded)
+        found["processes"] = tuple(asdict(one) for one in self.processes)
         found["earlier_attempts"] = tuple(asdict(one) for one in self.earlier_attempts)
         if self.explanation is not None:
             found["explanation"] = self.explanation.to_dict()
@@ -102,6 +110,7 @@ class Record:
         """The record that `to_dict` gave; keys of a newer report are passed over."""
         values = known_fields(cls, data)
         values["excluded"] = all_of(Exclusion, values.get("excluded", ()))
+        values["processes"] = all_of(WatchedProcess, values.get("processes", ()))
         values["earlier_attempts"] = all_of(Attempt, values.get("earlier_attempts", ()))
         if values.get("explanation") is not None:
             values["explanation"] = Explanation.from_dict(values["explanation"])

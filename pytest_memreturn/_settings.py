@@ -11,7 +11,8 @@ from typing import Generic, Literal, TypeAlias, TypeVar, cast
 from pytest_memreturn._errors import InvalidSettingError
 from pytest_memreturn._sizes import MIB, parse_size
 
-Gate: TypeAlias = Literal["collect", "trim"]
+# At "end" nothing is forced: a process that is watched from outside is taken as it is.
+Gate: TypeAlias = Literal["end", "collect", "trim"]
 # The last one is nobody's to choose: it comes with --memreturn-save.
 Mode: TypeAlias = Literal["fail", "warn", "off", "record"]
 
@@ -34,6 +35,7 @@ DEFAULT_EXPLAIN_TIMEOUT_SECONDS = 60.0
 # Nobody waits that long for memory: more is a slip, such as milliseconds without their unit.
 _MOST_SECONDS = 3600
 
+GATES: tuple[Gate, ...] = ("end", "collect", "trim")
 MODES: tuple[Mode, ...] = ("fail", "warn", "off")
 
 

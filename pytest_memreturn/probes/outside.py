@@ -132,7 +132,7 @@ def _child(process: psutil.Process) -> ChildProcess | None:
             pid=process.pid,
             name=process.name(),
             command=command_line(process.cmdline()),
-            footprint_bytes=_footprint_bytes(process),
+            footprint_bytes=own_bytes(process),
         )
     except psutil.NoSuchProcess:
         return None
@@ -141,7 +141,7 @@ def _child(process: psutil.Process) -> ChildProcess | None:
         raise ReadingUnavailableError(msg) from error
 
 
-def _footprint_bytes(process: psutil.Process) -> int:
+def own_bytes(process: psutil.Process) -> int:
     """What of a process's memory is its own alone, as near as psutil has it."""
     try:
         return int(process.memory_full_info().uss)

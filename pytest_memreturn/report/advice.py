@@ -30,7 +30,13 @@ _WORTH_NAMING = 1 / 10
 
 _TRIES_THEM = "--memreturn-explain tries them"
 
+_RELEASE = (
+    "release=True, where both sides are CPython 3.14 or later: the processes collect and trim, and "
+    "what is live is told from what is free"
+)
+
 _ADVICE = {
+    "heap": _RELEASE,
     "live-python": "find what keeps the survivors: a global, a cache, a closure, a thread",
     "live-native": "close or drop its owner (a connection, document, parser, handle); "
     "where nothing is left to close, a C extension leaks",
@@ -70,11 +76,13 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
         advice = _ADVICE_FOR_STACKS
     if record.cause == UNEXPLAINED and "mapped" in (record.ledger or {}):
         advice = None  # there was a layout: no other probe sees more
+    if record.window == "watch" and record.gate != "trim":
+        advice = _RELEASE  # before that nobody knows who has it
     if advice is not None:
         yield advice
     if matters(record, found.unwritten_huge_page_bytes or 0):
         yield "madvise(MADV_NOHUGEPAGE) where it is mapped, or no huge pages at all (not tried)"
-    if not found.remedies:
+    if not found.remedies and record.window != "watch":
         untried = list(_untried(record, found))
         yield from untried
         is_named = any(_TRIES_THEM in text for text in untried)
