@@ -25,7 +25,18 @@ if TYPE_CHECKING:
 # there is too much: what says least about who has the memory and what would return it.
 _PAGE_COLUMNS, _PAGE_LINES = 100, 12
 _EXPENDABLE = (
-    *("malloc", "hidden", "excluded", "", "arenas", "huge pages", "more", "segment", "child", "not asked"),
+    *(
+        "malloc",
+        "hidden",
+        "excluded",
+        "",
+        "arenas",
+        "huge pages",
+        "more",
+        "segment",
+        "child",
+        "not asked",
+    ),
     *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete", "survivors"),
     *("try", "one-time"),
 )

@@ -26,9 +26,9 @@ def leak() -> None:
 
 
 def burst() -> None:
-    """60 MB of which next to nothing stays, but lies above the rest."""
-    rows = [b"x" * 3_000 for _ in range(20_000)]
-    KEPT.append(b"x" * 3_000)
+    """60 MB of which nothing stays, but for 100 KB above the rest."""
+    rows = [b"%3000d" % number for number in range(20_000)]
+    KEPT.append(b"x" * 100_000)
     del rows
 
 
