@@ -30,6 +30,7 @@ from pytest_memreturn._explanation import (
 )
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
 from pytest_memreturn._outside import ChildProcess, Segment
+from pytest_memreturn._processes import WatchedProcess
 from pytest_memreturn._record import Attempt, Exclusion, Record
 
 FULL = Record(
@@ -60,6 +61,10 @@ FULL = Record(
     worker="gw0",
     reason="could not be read",
     own_outcome="failed",
+    processes=(
+        WatchedProcess(5, "python", "python -m serve", 3, 9, "process 5 sleeps"),
+        WatchedProcess(6, "worker", "", None, 2),
+    ),
     earlier_attempts=(
         Attempt("retained", 7, "live-python", None),
         Attempt("unjudged", None, None, "the test failed by itself"),
@@ -119,6 +124,7 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         "hidden_bytes": 0,
         "drift_bytes": 0,
         "excluded": (),
+        "processes": (),
         "earlier_attempts": (),
         "settled_seconds": 0.0,
         "overhead_seconds": 0.0,
@@ -133,6 +139,14 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         "retained_bytes": 7,
         "cause": "live-python",
         "reason": None,
+    }
+    assert FULL.to_dict()["processes"][1] == {
+        "pid": 6,
+        "name": "worker",
+        "command": "",
+        "before_bytes": None,
+        "after_bytes": 2,
+        "not_released": None,
     }
     assert FULL.to_dict()["explanation"] == {
         "parts": {"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
