@@ -119,7 +119,7 @@ def test_a_server_that_retains(
     assert any(
         "server: kept 45.0 MiB (allowed 5.0 MiB, memreturn.watch() in" in one for one in lines
     )
-    assert [one for one in lines if one.startswith(("footprint", "process", "more"))] == [
+    assert [one for one in lines if one.startswith(("footprint ", "process ", "more "))] == [
         "footprint  30.0 → end 75.0 MiB",
         "process    pid 2 +30.0 MiB (20.0 → 50.0 MiB) serve2: serve --number 2",
         "process    pid 3 +15.0 MiB (new) serve3: serve --number 3",

@@ -166,6 +166,10 @@ def test_a_pid_that_was_used_again(proc: Callable[..., Path], tmp_path: Path) ->
     assert found.identify(41) == ProcessKey(41, 7)
     with pytest.raises(UnwatchableError, match="41 has ended, and another process has its pid now"):
         found.read(ProcessKey(41, 6))
+    proc(42)
+    known = [ProcessKey(42, 6), ProcessKey(43, 7)]
+    assert [one.key.pid for one in found.read(ProcessKey(41, 7), known)] == [41]
+    assert len(found.read(ProcessKey(41, 7), [ProcessKey(42, 7)])) == 2
 
 
 def test_one_that_ends_while_it_is_read(proc: Callable[..., Path], tmp_path: Path) -> None:
