@@ -15,7 +15,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
@@ -24,6 +24,7 @@ from pytest_memreturn._outside import ChildProcess
 from pytest_memreturn.probes._files import read_by_lines, read_small
 from pytest_memreturn.probes._smaps import by_header
 from pytest_memreturn.probes.outside import helper_pids
+from pytest_memreturn.probes.pools import owners
 from pytest_memreturn.probes.processes import (
     Stat,
     families_of,
@@ -84,7 +85,9 @@ class LinuxChildren:
     def new_since(self, known: KnownChildren) -> tuple[ChildProcess, ...]:
         """The live descendants that are not in `known`, but for the helpers of multiprocessing."""
         found = [self._child(stat) for stat in self._new_stats(known)]
-        return tuple(child for child in found if child is not None)
+        alive = [child for child in found if child is not None]
+        owned = owners() if alive else {}
+        return tuple(replace(child, owner=owned.get(child.pid)) for child in alive)
 
     def _new_stats(self, known: KnownChildren) -> list[Stat]:
         new = []

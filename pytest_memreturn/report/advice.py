@@ -14,6 +14,7 @@ from pytest_memreturn._release_calls import (
     setting,
 )
 from pytest_memreturn._sizes import format_size
+from pytest_memreturn.report.owners import endings
 from pytest_memreturn.report.printable import NO_BREAK
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
     if found.remedies:
         yield _tried(record, found)
     advice = _main_advice(record, found)
-    if advice is not None:
+    if record.cause == "child-process" and (ways := list(endings(found.children))):
+        yield from ways
+    elif advice is not None:
         yield advice
     if matters(record, found.unwritten_huge_page_bytes or 0):
         yield "madvise(MADV_NOHUGEPAGE) where it is mapped, or no huge pages at all (not tried)"

@@ -10,6 +10,7 @@ from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.advice import advice_lines, matters
 from pytest_memreturn.report.causes import cause_in_words
 from pytest_memreturn.report.holders import NAMED, VERBOSE, holder_lines, strip_lines
+from pytest_memreturn.report.owners import in_words
 from pytest_memreturn.report.printable import NO_BREAK, joined
 from pytest_memreturn.report.rerun_lines import rerun_lines
 from pytest_memreturn.report.wrapped import INDENT, LABEL_WIDTH, labelled, wrapped
@@ -213,7 +214,8 @@ def _outside(found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
     children = sorted(found.children, key=lambda one: -one.footprint_bytes)
     for child in children[:most]:
         size = format_size(child.footprint_bytes)
-        yield "child", f"{child.name} (pid {child.pid}) {size}: {child.command}"
+        owner = f" of {in_words(child.owner)}" if child.owner else ""
+        yield "child", f"{child.name} (pid {child.pid}){owner} {size}: {child.command}"
     segments = sorted(found.segments, key=lambda one: -one.size_bytes)
     for segment in segments[:most]:
         size = format_size(segment.size_bytes)

@@ -76,7 +76,7 @@ FULL = Record(
             SurvivorType("dict", 3, 9, "list app.CACHE", is_native=True),
             SurvivorType("str", 1, 1),
         ),
-        children=(ChildProcess(7, "python", "python -m server", 5),),
+        children=(ChildProcess(7, "python", "python -m server", 5, "multiprocessing.Pool"),),
         segments=(Segment("shm", "psm_1", 8, 6, "root"),),
         held_by_pytest=(Holding("log records", 2, 300),),
         tracers=("coverage",),
@@ -162,7 +162,13 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
             {"type": "str", "count": 1, "bytes": 1, "chain": None, "is_native": False},
         ),
         "children": (
-            {"pid": 7, "name": "python", "command": "python -m server", "footprint_bytes": 5},
+            {
+                "pid": 7,
+                "name": "python",
+                "command": "python -m server",
+                "footprint_bytes": 5,
+                "owner": "multiprocessing.Pool",
+            },
         ),
         "segments": (
             {
