@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pytest_memreturn._processes import ProcessReading
     from pytest_memreturn._snapshot import MappingKind, Snapshot
 
-HEAP = "heap"
+HEAPS = "heaps"
 
 # What a layout alone tells: where malloc cuts its blocks from, but not which of them are live.
 _ACCOUNTS: Mapping[str, tuple[MappingKind, ...]] = {
-    HEAP: ("heap", "arena"),
+    HEAPS: ("heap", "arena"),
     "mapped": ("anonymous", "file", "special"),
     "stacks": ("stack",),
     "shared-memory": ("shared-memory",),

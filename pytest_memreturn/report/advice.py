@@ -42,7 +42,7 @@ _FROM_WITHIN = (
 )
 
 _ADVICE = {
-    "heap": _RELEASE,
+    "heaps": _RELEASE,
     "live-python": "find what keeps the survivors: a global, a cache, a closure, a thread",
     "live-native": "close or drop its owner (a connection, document, parser, handle); "
     "where nothing is left to close, a C extension leaks",

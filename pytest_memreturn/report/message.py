@@ -45,7 +45,7 @@ _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 
 # What a cause comes to where nobody could look into the process.
 _SEEN_FROM_OUTSIDE = {
-    "heap": "in heaps of malloc, live or free: from outside nobody can tell",
+    "heaps": "in those of malloc, live or free: from outside nobody can tell",
     "mapped": "in private mappings: arenas of small Python objects, large blocks, pools",
 }
 

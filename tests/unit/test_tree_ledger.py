@@ -37,7 +37,7 @@ def test_processes_that_were_asked_and_others() -> None:
     assert ledger.to_dict() == {
         "malloc-free": 20,
         "malloc-live": 10,
-        "heap": 3,
+        "heaps": 3,
         "swapped": 2,
         "unexplained": 2,
         "mapped": 0,

@@ -79,10 +79,10 @@ def test_what_is_kept(trees: Trees) -> None:
         "server: kept 40.0 MiB (allowed 10.0 MiB, watch())",
         "  footprint  50.0 → end 90.0 MiB",
         (
-            "  cause      heap: 40.0 MiB is in heaps of malloc, live or free: from outside nobody "
+            "  cause      heaps: 40.0 MiB is in those of malloc, live or free: from outside nobody "
             "can tell"
         ),
-        "  where      heap 40.0 · unexplained 0.0 (MiB)",
+        "  where      heaps 40.0 · unexplained 0.0 (MiB)",
         "  process    pid 41 +40.0 MiB (50.0 → 90.0 MiB) serve: serve --all",
         (
             "  try        release=True, where both sides are CPython 3.14 or later: the processes "
@@ -92,7 +92,7 @@ def test_what_is_kept(trees: Trees) -> None:
     ]
     assert watched.retained_bytes == 40 * MIB
     assert watched.readings == {"baseline": 50 * MIB, "end": 90 * MIB}
-    assert watched.cause == "heap"
+    assert watched.cause == "heaps"
     assert [one.grown_bytes for one in watched.processes] == [40 * MIB]
     assert watched.record.window == "watch"
     with pytest.raises(RuntimeError, match="another process was watched"):
