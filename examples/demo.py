@@ -16,6 +16,11 @@ RETURNED = "returned"
 
 # Every test, and each block that a test has judged, with the cause if it retains memory.
 EXPECTED = {
+    "examples/test_children.py::test_executor_left_running": "child-process",
+    "examples/test_children.py::test_sample_printed_by_a_program": RETURNED,
+    "examples/test_children.py::test_sample_sent_through_a_pipe": RETURNED,
+    "examples/test_children.py::test_sample_taken_by_an_executor": RETURNED,
+    "examples/test_children.py::test_sample_taken_here": "pinned-python",
     "examples/test_json.py::test_previews": "held-by-malloc",
     "examples/test_json.py::test_previews_after_a_trim": RETURNED,
     "examples/test_json.py::test_sample_of_readings": "pinned-python",

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from pytest_memreturn._failures import IsolationFailure, MemoryNotReturned, Unjudged
     from pytest_memreturn._fixture import MemreturnFixture
     from pytest_memreturn._measure import Measure, measure
+    from pytest_memreturn._processes import WatchedProcess
     from pytest_memreturn._record import Record
     from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
+    from pytest_memreturn._watch import Watch, watch
     from pytest_memreturn.allocators._contract import Allocator
     from pytest_memreturn.probes._contract import AccountProbe
     from pytest_memreturn.reruns._contract import RemedyCandidate
@@ -43,7 +45,10 @@ __all__ = [
     "Snapshot",
     "Unjudged",
     "UnjudgedWarning",
+    "Watch",
+    "WatchedProcess",
     "measure",
+    "watch",
 ]
 
 _HOMES = {
@@ -62,7 +67,10 @@ _HOMES = {
     "Snapshot": "_snapshot",
     "Unjudged": "_failures",
     "UnjudgedWarning": "_errors",
+    "Watch": "_watch",
+    "WatchedProcess": "_processes",
     "measure": "_measure",
+    "watch": "_watch",
 }
 
 

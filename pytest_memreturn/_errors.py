@@ -29,6 +29,18 @@ class ReadingUnavailableError(Exception):
     slug: ClassVar[str] = "reading-unavailable"
 
 
+class UnwatchableError(ReadingUnavailableError):
+    """A process that cannot be watched; the text names its pid, and says why."""
+
+    setting: ClassVar[str] = "pid"
+
+
+class UnreleasableError(UnwatchableError):
+    """A process that cannot be made to give back what is free; the text says what is needed."""
+
+    setting: ClassVar[str] = "release"
+
+
 @contextmanager
 def reading_of(kind: str, name: str) -> Iterator[None]:
     """Whatever goes wrong inside is a reading that could not be had, and says whose it was."""

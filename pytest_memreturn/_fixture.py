@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from pytest_memreturn._measure import Measure
     from pytest_memreturn._session import Session
     from pytest_memreturn._snapshot import Snapshot
+    from pytest_memreturn._watch import Watch
 
 
 class MemreturnFixture:
-    """Judge a block, take a snapshot, release memory."""
+    """Judge a block or another process, take a snapshot, release memory."""
 
     def __init__(self, session: Session, item: pytest.Item) -> None:
         self._session = session
         self._item = item
-        self._blocks = 0
+        self._blocks = self._watches = 0
 
     def __call__(
         self,
@@ -47,6 +48,30 @@ class MemreturnFixture:
             return self._session.measure(self._item, keywords, label or f"block {self._blocks}")
         except InvalidSettingError as error:
             # The line of the test is what was wrong, not ours that found it.
+            raise error.with_traceback(None) from None
+
+    def watch(
+        self,
+        pid: int,
+        max_retained: int | str | None = None,
+        *,
+        settle: float | str | None = None,
+        release: bool = False,
+        label: str | None = None,
+    ) -> Watch:
+        """Judge another process, with its descendants, while the ``with`` block runs.
+
+        The keywords are those of `pytest_memreturn.watch`; `label` is ``watch 1`` and so on by
+        default.
+        """
+        __tracebackhide__ = True
+        self._watches += 1
+        label = label or f"watch {self._watches}"
+        try:
+            return self._session.watch(
+                self._item, pid, max_retained, settle=settle, release=release, label=label
+            )
+        except InvalidSettingError as error:
             raise error.with_traceback(None) from None
 
     def snapshot(self) -> Snapshot:

@@ -7,7 +7,7 @@ import functools
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeVar
 
 from pytest_memreturn._errors import (
     MemoryNotReturnedWarning,
@@ -62,6 +62,21 @@ def instruments(probe: str = "auto") -> Instruments:
     return found
 
 
+class Judging(Protocol):
+    """Whatever judges a block: what `open` gives is handed back to end its window."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def open(self) -> object: ...
+
+    def abandon(self, opened: object) -> None: ...
+
+    def close(self, opened: object) -> Record: ...
+
+    def unjudged(self, reason: str, own_outcome: str | None = None) -> Record: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A recorder whose own failures never reach the code it measures.
@@ -88,14 +103,14 @@ class Attempt:
         self.open_windows[recorder] = self.window
         return recorder
 
-    def abandon(self, opened: Recorder | str) -> None:
+    def abandon(self, opened: object) -> None:
         """End the window of `open` without a verdict."""
         if isinstance(opened, Recorder):
             del self.open_windows[opened]
             with contextlib.suppress(Exception):  # there is no verdict to spoil
                 opened.abandon()
 
-    def close(self, opened: Recorder | str, by_rounds: ByRounds | None = None) -> Record:
+    def close(self, opened: object, by_rounds: ByRounds | None = None) -> Record:
         """End the window of `open` and judge it. `by_rounds`: what rounds say, if it had any."""
         if isinstance(opened, Recorder):
             del self.open_windows[opened]
@@ -106,7 +121,7 @@ class Attempt:
             return measured.to_record(
                 self.nodeid, window=self.window, label=self.label, location=self.location
             )
-        return self.unjudged(opened)
+        return self.unjudged(str(opened))
 
     def unjudged(self, reason: str, own_outcome: str | None = None) -> Record:
         """A record without a verdict."""
@@ -158,7 +173,7 @@ class Measure:
 
     def __init__(
         self,
-        attempt: Attempt,
+        attempt: Judging,
         *,
         on_record: Callable[[Record], None],
         warn: Callable[[str], None],
@@ -166,7 +181,7 @@ class Measure:
         self._attempt = attempt
         self._on_record = on_record
         self._warn = warn
-        self._opened: Recorder | str | None = None
+        self._opened: object = None
         self._record: Record | None = None
 
     def __enter__(self) -> Self:

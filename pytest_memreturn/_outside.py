@@ -12,18 +12,28 @@ SegmentKind: TypeAlias = Literal[
     "memfd",  # anonymous memory behind a file descriptor
 ]
 
+# What starts processes and keeps them, as far as it can be told.
+ProcessOwner: TypeAlias = Literal[
+    "ProcessPoolExecutor",
+    "multiprocessing.Pool",
+    "multiprocessing.Process",
+    "loky",  # joblib's pool
+]
+
 
 @dataclass(frozen=True, slots=True)
 class ChildProcess:
     """A live descendant, and what memory it would give back if it ended.
 
-    `footprint_bytes` leaves out the pages that it still shares with other processes.
+    `footprint_bytes` leaves out the pages that it still shares with other processes. `owner`: what
+    started it and keeps it; ``None`` where nobody knows.
     """
 
     pid: int
     name: str
     command: str
     footprint_bytes: int
+    owner: ProcessOwner | None = None
 
 
 @dataclass(frozen=True, slots=True)

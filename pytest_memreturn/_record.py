@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_memreturn._explanation import Explanation, all_of, field_names, known_fields
+from pytest_memreturn._processes import WatchedProcess
 
 if TYPE_CHECKING:
     from pytest_memreturn._growth import GrowthKind
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 Rung: TypeAlias = Literal["baseline", "end", "collect", "trim"]
 
 # What was judged: a test's body, the test with its set-up and tear-down, all tests of a class or
-# module with theirs, or a block under `measure` or the fixture.
-Window: TypeAlias = Literal["call", "test", "class", "module", "block"]
+# module with theirs, a block under `measure` or the fixture, or other processes that were watched
+# in one.
+Window: TypeAlias = Literal["call", "test", "class", "module", "block", "watch"]
+
+# Those of which a test may have any number, each with a label.
+LABELLED: tuple[Window, ...] = ("block", "watch")
 
 RUNGS: tuple[Rung, ...] = ("baseline", "end", "collect", "trim")
 
@@ -96,6 +101,7 @@ class Record:
     `torn_down_bytes` is how much of what was retained came back when the test's own fixtures had
     ended; ``None`` where nobody looked: it was not a body that retained.
     `isolation` is ``None`` for what was judged in the process of the run itself.
+    `processes` are those that were watched, whatever became of them.
     `earlier_attempts` are those of a test that another plugin has run again: the last one counts.
     `rounds` is there for a test with rounds, or with warm-up.
     """
@@ -129,6 +135,7 @@ class Record:
     own_outcome: str | None = None
     test_count: int = 1
     torn_down_bytes: int | None = None
+    processes: tuple[WatchedProcess, ...] = ()
     earlier_attempts: tuple[Attempt, ...] = ()
     isolation: Isolation | None = None
     rounds: Rounds | None = None
@@ -139,6 +146,7 @@ class Record:
         found = {name: getattr(self, name) for name in field_names(Record)}
         # Not `asdict` for the whole of it: what most records have is plain already.
         found["excluded"] = tuple(asdict(one) for one in self.excluded)
+        found["processes"] = tuple(asdict(one) for one in self.processes)
         found["earlier_attempts"] = tuple(asdict(one) for one in self.earlier_attempts)
         if self.rounds is not None:
             found["rounds"] = asdict(self.rounds)
@@ -153,6 +161,7 @@ class Record:
         """The record that `to_dict` gave; keys of a newer report are passed over."""
         values = known_fields(cls, data)
         values["excluded"] = all_of(Exclusion, values.get("excluded", ()))
+        values["processes"] = all_of(WatchedProcess, values.get("processes", ()))
         values["earlier_attempts"] = all_of(Attempt, values.get("earlier_attempts", ()))
         if values.get("rounds") is not None:
             rounds = known_fields(Rounds, values["rounds"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_memreturn import _options, _xdist
 from pytest_memreturn._ending import Ending
+from pytest_memreturn._record import LABELLED
 from pytest_memreturn.report.attempts import Attempts
 from pytest_memreturn.report.files import TABLE, write_report
 from pytest_memreturn.report.formats import FORMATS
@@ -98,7 +99,7 @@ class RunReport:
             self._attempts.torn_down(test, torn_down_bytes)
         # Not each report of a body is its last: subtests have some of their own.
         is_over = report.when == "teardown" or (report.when == "setup" and not report.passed)
-        if is_over or any(one.window != "block" for one in records):
+        if is_over or any(one.window not in LABELLED for one in records):
             self.ending.verdict_came(nodeid, worker)
         if fails:
             self._attempts.fail(test)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._rounds import RepeatedBody
     from pytest_memreturn._settings import Gate, Settings
+    from pytest_memreturn._watch import Watch
+    from pytest_memreturn._watcher import World
     from pytest_memreturn.fresh.command import Invocation
 
 T = TypeVar("T")
@@ -46,6 +48,8 @@ _SUBTEST = "a subtest failed"
 
 # What a test of this plugin puts here is used instead of this process's own instruments.
 INSTRUMENTS = pytest.StashKey[Callable[[], "Instruments"]]()
+# And this instead of the other processes of this machine.
+WORLD = pytest.StashKey[Callable[[], "World"]]()
 
 
 class Session:
@@ -336,6 +340,42 @@ class Session:
             open_windows=self.open_windows,
         )
         return Measure(
+            attempt,
+            on_record=state_of(item).records.append,
+            warn=functools.partial(_warn, item),
+        )
+
+    def watch(  # noqa: PLR0913 - what a user may give, by its names
+        self,
+        item: pytest.Item,
+        pid: object,
+        max_retained: object,
+        *,
+        settle: object,
+        release: object,
+        label: str,
+    ) -> Watch:
+        """Another process, judged from outside while a block in `item` runs."""
+        from pytest_memreturn._watch import Watch, WatchAttempt, root_of, watch_settings, world
+
+        origin = f"memreturn.watch() in {item.nodeid}"
+        settings = watch_settings(
+            origin, max_retained, settle, release=release, sources=self._sources
+        )
+        if self._ratchet is not None and settings.mode.value != "off":
+            settings = self._ratchet.applied(settings, item.nodeid, label)
+        found = self._config.stash.get(WORLD, functools.partial(world, self._probe_name))
+        attempt = WatchAttempt(
+            settings,
+            found,
+            None if settings.mode.value == "off" else root_of(found, pid, origin),
+            bool(release),
+            origin,
+            item.nodeid,
+            location(item),
+            label,
+        )
+        return Watch(
             attempt,
             on_record=state_of(item).records.append,
             warn=functools.partial(_warn, item),

@@ -12,7 +12,8 @@ from typing import Generic, Literal, TypeAlias, TypeVar, cast
 from pytest_memreturn._errors import InvalidSettingError
 from pytest_memreturn._sizes import MIB, parse_size
 
-Gate: TypeAlias = Literal["collect", "trim"]
+# At "end" nothing is forced: a process that is watched from outside is taken as it is.
+Gate: TypeAlias = Literal["end", "collect", "trim"]
 # The last one is nobody's to choose: it comes with --memreturn-save.
 Mode: TypeAlias = Literal["fail", "warn", "off", "record"]
 
@@ -43,6 +44,7 @@ _WHOLE = re.compile(r"[0-9]{1,20}", re.ASCII)
 # Nobody waits that long for memory: more is a slip, such as milliseconds without their unit.
 _MOST_SECONDS = 3600
 
+GATES: tuple[Gate, ...] = ("end", "collect", "trim")
 MODES: tuple[Mode, ...] = ("fail", "warn", "off")
 REACHES: tuple[Reach, ...] = ("call", "test", "class", "module")
 # Of more than one test, and so for a mark on what they lie in.

@@ -11,7 +11,7 @@ import pytest
 from pytest_memreturn import _properties, _xdist
 from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
 from pytest_memreturn._failures import VerdictFailure
-from pytest_memreturn._record import Record
+from pytest_memreturn._record import LABELLED, Record
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Window
@@ -114,7 +114,7 @@ def finish_report(
         state.failure = None
         _say_without_traceback(item, call.excinfo, report)
     elif call.excinfo is not None and report.when != "teardown":
-        blocks = [one for one in records if one.window == "block"]
+        blocks = [one for one in records if one.window in LABELLED]
         records = [*blocks, *_own_outcome(item, report, settings_for, state.where)]
     _xdist.attach(report, records)
     _properties.attach(item, report, records)

@@ -40,21 +40,7 @@ class Glibc(Allocator):
     def statistics(self) -> AllocatorStatistics | None:
         """``None`` where the C library is not glibc, or glibc's malloc is not in use."""
         arenas = self.read_arenas()
-        if arenas is None:
-            return None
-        return AllocatorStatistics(
-            name="malloc",
-            live_bytes=arenas.live_bytes,
-            held_bytes=arenas.held_bytes,
-            live_by_kind={
-                "heap": arenas.live_bytes - arenas.thread_live_bytes,
-                "arena": arenas.thread_live_bytes,
-            },
-            own_mapping_live_bytes=arenas.own_mapping_bytes,
-            thread_top_bytes=arenas.thread_top_bytes,
-            arenas=arenas.count,
-            from_start=True,
-        )
+        return None if arenas is None else arenas.statistics()
 
     def read_arenas(self) -> Arenas | None:
         """What malloc says of its arenas; ``None`` as for `statistics`."""
@@ -65,7 +51,7 @@ class Glibc(Allocator):
         text = printed_by(self._print_information)
         arenas = parse_arenas(text) if text is not None else Arenas()
         # Where another malloc was loaded, its memory must not be called glibc's.
-        return arenas if arenas.live_bytes or arenas.own_mapping_bytes else None
+        return arenas if arenas.is_in_use else None
 
     def release(self) -> None:
         """Trim every arena; of a thread arena's free top nothing comes back."""
@@ -90,6 +76,27 @@ class Arenas:
     thread_live_bytes: int = 0
     thread_top_bytes: int = 0
     fast_bytes: int = 0
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether anybody has memory of it: where another malloc was loaded, nobody has."""
+        return bool(self.live_bytes or self.own_mapping_bytes)
+
+    def statistics(self) -> AllocatorStatistics:
+        """The same as any allocator says it."""
+        return AllocatorStatistics(
+            name="malloc",
+            live_bytes=self.live_bytes,
+            held_bytes=self.held_bytes,
+            live_by_kind={
+                "heap": self.live_bytes - self.thread_live_bytes,
+                "arena": self.thread_live_bytes,
+            },
+            own_mapping_live_bytes=self.own_mapping_bytes,
+            thread_top_bytes=self.thread_top_bytes,
+            arenas=self.count,
+            from_start=True,
+        )
 
 
 def parse_arenas(text: bytes) -> Arenas:

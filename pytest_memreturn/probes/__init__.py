@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_memreturn._errors import ReadingUnavailableError
 
 if TYPE_CHECKING:
-    from pytest_memreturn.probes._contract import MemoryProbe, OutsideProbe
+    from pytest_memreturn.probes._contract import MemoryProbe, OutsideProbe, TreeProbe
     from pytest_memreturn.probes.motion import MotionProbe
 
 NEEDED_ON_LINUX = ("/proc/self/status", "/proc/self/smaps", "/proc/self/smaps_rollup")
@@ -44,6 +44,17 @@ def motion_probe(name: str) -> MotionProbe:
     from pytest_memreturn.probes.motion import LinuxMotion, PortableMotion
 
     return LinuxMotion() if _reads_procfs(name) else PortableMotion()
+
+
+def tree_probe(name: str) -> TreeProbe:
+    """What reads other processes, beside the memory probe called `name`."""
+    if _reads_procfs(name):
+        from pytest_memreturn.probes.trees import LinuxTrees
+
+        return LinuxTrees()
+    from pytest_memreturn.probes.portable_trees import PortableTrees
+
+    return PortableTrees()
 
 
 def _reads_procfs(name: str) -> bool:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_memreturn._outside import Outside
+from pytest_memreturn._processes import ProcessKey, ProcessReading
 from pytest_memreturn._snapshot import Activity, Counters, Peak, Snapshot
+
+if TYPE_CHECKING:
+    from pytest_memreturn.probes.motion import Motion
 
 
 class Capture(Protocol):
@@ -80,6 +85,32 @@ class OutsideProbe(Protocol):
 
         `peak_growth_bytes`: how far the RSS of this process rose meanwhile.
         """
+        ...
+
+
+class TreeProbe(Protocol):
+    """Reads another process with its descendants, from outside.
+
+    Raises `UnwatchableError` for a process that can't be watched, with its pid, and any other
+    `ReadingUnavailableError` for a reading that could not be had.
+    """
+
+    def identify(self, pid: int) -> ProcessKey:
+        """Who the process is, so that nobody who gets the same pid later passes for it."""
+        ...
+
+    def read(
+        self, root: ProcessKey, known: Iterable[ProcessKey] = (), *, layout: bool = False
+    ) -> tuple[ProcessReading, ...]:
+        """The process and its descendants, each with its share of what several have.
+
+        `known`: processes that belong to the tree wherever their parents have gone. `layout`: by
+        kinds of mappings, as far as the source knows them; dearer.
+        """
+        ...
+
+    def motion(self, tree: Iterable[ProcessKey]) -> Motion:
+        """What moves in these processes. Never raises."""
         ...
 
 

@@ -31,6 +31,22 @@ def read_small(path: str) -> bytes:
         _CLOSE(descriptor)
 
 
+def read_whole(path: str) -> bytes:
+    """A file of the kernel to its end; raises `OSError`.
+
+    One read gives a page at most of a file that the kernel makes up line by line.
+    """
+    descriptor = _OPEN(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = chunk = _READ(descriptor, _SMALL_BYTES)
+        while chunk:
+            chunk = _READ(descriptor, _SMALL_BYTES)
+            text += chunk
+        return text
+    finally:
+        _CLOSE(descriptor)
+
+
 def read_by_lines(path: str) -> Iterator[bytes]:
     """A file of any length, in whole lines, some KiB at a time; raises `OSError`.
 

@@ -20,8 +20,7 @@ from typing import TypeAlias
 
 from pytest_memreturn._outside import SegmentKind
 from pytest_memreturn._sizes import KIB
-from pytest_memreturn.probes._files import read_by_lines
-from pytest_memreturn.probes.children import read_whole
+from pytest_memreturn.probes._files import read_by_lines, read_whole
 
 # Bound here for the same reason as in _files.
 _LISTDIR, _READLINK, _STAT, _ACCESS = os.listdir, os.readlink, os.stat, os.access

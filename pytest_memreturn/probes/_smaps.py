@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from pytest_memreturn._snapshot import MappingKind
 
 _KB = 1024
-_HEADER = re.compile(
+HEADER = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) ([rwxps-]{4}) [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE
 )
 _FIELD = re.compile(
-    rb"^(Size|Rss|Anonymous|LazyFree|AnonHugePages|Private_Hugetlb|Shared_Hugetlb|Swap): "
-    rb"+(\d{1,20})\b",
+    rb"^(Size|Rss|Pss|Anonymous|LazyFree|AnonHugePages|Private_Hugetlb|Shared_Hugetlb|Swap)"
+    rb": +(\d{1,20})\b",
     re.MULTILINE,
 )
 _VM_FLAGS = re.compile(rb"\nVmFlags:.*")
@@ -125,7 +125,7 @@ class SmapsText:
         ranges: list[MappedRange] = []
         totals = dict.fromkeys(("Rss", "Anonymous", "LazyFree", "Swap", "AnonHugePages"), 0)
         before: SmapsEntry | None = None
-        for entry in self._entries():
+        for entry in self.entries():
             kind = mapping_kind(entry, before, arenas)
             before = entry
             for name in totals:
@@ -152,8 +152,9 @@ class SmapsText:
             ranges=tuple(ranges),
         )
 
-    def _entries(self) -> Iterator[SmapsEntry]:
-        headers = _HEADER.finditer(self.buffer, 0, self.length)
+    def entries(self) -> Iterator[SmapsEntry]:
+        """Each mapping by its addresses; `ReadingUnavailableError` where there is none."""
+        headers = HEADER.finditer(self.buffer, 0, self.length)
         header = next(headers, None)
         if header is None:
             raise _lacking("header")

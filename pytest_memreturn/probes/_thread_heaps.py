@@ -15,17 +15,17 @@ _OPEN, _CLOSE, _PREAD = os.open, os.close, os.pread
 HEADER = struct.Struct("4Q")
 
 
-def thread_heaps(starts: Iterable[int]) -> frozenset[int]:
+def thread_heaps(starts: Iterable[int], memory: str = "/proc/self/mem") -> frozenset[int]:
     """Those of the addresses where a thread heap begins.
 
     Their place alone does not tell: other allocators map large pieces as well, and the jemalloc
-    inside polars had some on a boundary of 64 MiB. Empty where memory can't be read.
+    inside polars had some on a boundary of 64 MiB. Empty where `memory` can't be read.
     """
     candidates = list(starts)
     if not candidates:
         return frozenset()
     try:
-        descriptor = _OPEN("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = _OPEN(memory, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return frozenset()
     try:

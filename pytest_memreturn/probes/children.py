@@ -10,39 +10,40 @@ must not pass for none.
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 import psutil
 
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._outside import ChildProcess
-from pytest_memreturn.probes._files import read_by_lines, read_small, unreadable
+from pytest_memreturn.probes._files import read_by_lines, read_small
 from pytest_memreturn.probes._smaps import by_header
-from pytest_memreturn.probes.outside import command_line, helper_pids
-
-T = TypeVar("T")
+from pytest_memreturn.probes.outside import helper_pids
+from pytest_memreturn.probes.pools import owners
+from pytest_memreturn.probes.processes import (
+    Stat,
+    families_of,
+    read_command,
+    read_stat,
+    unless_ended,
+)
 
 # Bound here for the same reason as in _files.
-_OPEN, _CLOSE, _READ, _LISTDIR, _WAITID = os.open, os.close, os.read, os.listdir, os.waitid
-_KILL = os.kill
+_WAITID = os.waitid
 _CLOCK_NS = time.clock_gettime_ns
 
 _KB = 1024
-_CHUNK_BYTES = 16 * 1024
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 # Any child, also one that was cloned without SIGCHLD (__WALL, which Python does not name); it
 # stays as it is, to be waited for by its parent.
 _ALL_CHILDREN = os.WEXITED | os.WNOHANG | os.WNOWAIT | 0x40000000
 
-_PID = re.compile(rb"(?<!\S)\d{1,10}(?!\S)")
 _FIELD = re.compile(rb"^(\w+):[ \t]+(\d{1,20}) kB$", re.MULTILINE)
 _MAPPING = re.compile(rb"^[0-9a-f]+-[0-9a-f]+ \S+ [0-9a-f]+ \S+ \d+ *(.*)$", re.MULTILINE)
 # How the kernel names shared memory that has neither a name nor a descriptor.
@@ -84,9 +85,11 @@ class LinuxChildren:
     def new_since(self, known: KnownChildren) -> tuple[ChildProcess, ...]:
         """The live descendants that are not in `known`, but for the helpers of multiprocessing."""
         found = [self._child(stat) for stat in self._new_stats(known)]
-        return tuple(child for child in found if child is not None)
+        alive = [child for child in found if child is not None]
+        owned = owners() if alive else {}
+        return tuple(replace(child, owner=owned.get(child.pid)) for child in alive)
 
-    def _new_stats(self, known: KnownChildren) -> list[_Stat]:
+    def _new_stats(self, known: KnownChildren) -> list[Stat]:
         new = []
         for family in self._families():
             # The kernel lists the children of a thread oldest first, and one that takes a dead
@@ -114,96 +117,19 @@ class LinuxChildren:
             return []
         if not self._lists_children:
             return [_pids_by_psutil()]
-        families = []
-        parents = ["self"]
-        while parents:
-            tasks = f"{self._proc}/{parents.pop()}/task"
-            for thread in _unless_ended(_LISTDIR, tasks) or ():
-                # A thread that ended meanwhile has handed its children to another one.
-                text = _unless_ended(read_whole, f"{tasks}/{thread}/children") or b""
-                family = [int(name) for name in _PID.findall(text)]
-                if family:
-                    families.append(family)
-                    parents += map(str, family)
-        return families
+        return families_of(self._proc, "self")
 
-    def _stat(self, pid: int) -> _Stat | None:
-        path = f"{self._proc}/{pid}/stat"
-        text = _unless_ended(read_small, path)
-        if text is None:
-            if _belongs_to_another(pid):
-                msg = f"cannot read {path}: hidden, and the process lives"
-                raise ReadingUnavailableError(msg)
-            return None
-        # The name is in parentheses and may hold any character, a parenthesis too.
-        start, _, rest = text.rpartition(b")")
-        fields = rest.split()
-        name = start.partition(b"(")[2].decode(errors="replace")
-        try:
-            # proc_pid_stat(5): the state is field 3, the start time field 22.
-            return _Stat(pid, name, is_alive=fields[0] not in b"ZX", start_ticks=int(fields[19]))
-        except (IndexError, ValueError) as error:
-            msg = f"cannot make sense of {path}"
-            raise ReadingUnavailableError(msg) from error
+    def _stat(self, pid: int) -> Stat | None:
+        return read_stat(self._proc, pid)
 
-    def _child(self, stat: _Stat) -> ChildProcess | None:
+    def _child(self, stat: Stat) -> ChildProcess | None:
         """The child as data; ``None`` if it has ended."""
         folder = f"{self._proc}/{stat.pid}"
-        footprint_bytes = _unless_ended(_footprint_bytes, folder)
+        footprint_bytes = unless_ended(_footprint_bytes, folder)
         if footprint_bytes is None:
             return None
-        words = []
-        with contextlib.suppress(OSError):  # it counts, whatever it is called
-            words = read_small(f"{folder}/cmdline").rstrip(b"\0").split(b"\0")
-        command = command_line([word.decode(errors="replace") for word in words])
+        command = read_command(folder)
         return ChildProcess(stat.pid, stat.name, command, footprint_bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stat:
-    """What ``/proc/PID/stat`` says of a process; it started `start_ticks` after boot."""
-
-    pid: int
-    name: str
-    is_alive: bool
-    start_ticks: int
-
-
-def _unless_ended(read: Callable[[str], T], path: str) -> T | None:
-    """What `read` makes of a file of some process; ``None`` if the process has ended."""
-    try:
-        return read(path)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
-def _belongs_to_another(pid: int) -> bool:
-    """Whether there is such a process, of another user: a procfs with ``hidepid`` hides it."""
-    try:
-        _KILL(pid, 0)
-    except PermissionError:
-        return True
-    except ProcessLookupError:
-        pass
-    return False
-
-
-def read_whole(path: str) -> bytes:
-    """A file of the kernel to its end; raises `OSError`.
-
-    One read gives a page at most of a file that the kernel makes up line by line.
-    """
-    descriptor = _OPEN(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        text = chunk = _READ(descriptor, _CHUNK_BYTES)
-        while chunk:
-            chunk = _READ(descriptor, _CHUNK_BYTES)
-            text += chunk
-        return text
-    finally:
-        _CLOSE(descriptor)
 
 
 def _has_children() -> bool:
@@ -229,7 +155,7 @@ def _pids_by_psutil() -> list[int]:
 def _footprint_bytes(folder: str) -> int:
     """What of a process's memory is its own alone; raises `OSError` if it has ended."""
     try:
-        rollup = _fields(read_small(f"{folder}/smaps_rollup"))
+        rollup = fields_in_bytes(read_small(f"{folder}/smaps_rollup"))
         own_bytes = _own_by_rollup(rollup)
         if own_bytes is None:
             own_bytes = _own_by_mapping(read_by_lines(f"{folder}/smaps"))
@@ -271,7 +197,7 @@ def _own_by_mapping(smaps: Iterable[bytes]) -> int:
     """
     total = 0
     for path, lines in by_header(smaps, _MAPPING):
-        fields = _fields(lines)
+        fields = fields_in_bytes(lines)
         if path == _SHARED_ANONYMOUS:
             total += fields["Private_Clean"] + fields["Private_Dirty"]
         else:
@@ -279,5 +205,6 @@ def _own_by_mapping(smaps: Iterable[bytes]) -> int:
     return total
 
 
-def _fields(text: bytes) -> dict[str, int]:
+def fields_in_bytes(text: bytes) -> dict[str, int]:
+    """The lines of a kernel file that have a size, in bytes, by their names."""
     return {name.decode(): int(number) * _KB for name, number in _FIELD.findall(text)}

@@ -81,11 +81,11 @@ class LinuxMotion:
         return Motion(
             len(threads),
             _other_busy_seconds(),
-            any(_will_purge(f"{self._tasks}/{thread}") for thread in threads),
+            any(will_purge(f"{self._tasks}/{thread}") for thread in threads),
         )
 
 
-def _will_purge(task: str) -> bool:
+def will_purge(task: str) -> bool:
     """Whether this thread is a purger that does not sleep until somebody wakes it.
 
     A purger with nothing left to give back sleeps without a timeout, and so does every one of

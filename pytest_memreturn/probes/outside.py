@@ -7,13 +7,14 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psutil
 
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._outside import ChildProcess, Outside
+from pytest_memreturn.probes.pools import owners
 
 if TYPE_CHECKING:
     from pytest_memreturn.probes.children import KnownChildren
@@ -82,7 +83,12 @@ class PortableOutside:
             return Outside()
         helpers = helper_pids()
         found = [_child(one) for one in sorted(new, key=_pid) if one.pid not in helpers]
-        return Outside(children=tuple(child for child in found if child is not None))
+        owned = owners()
+        return Outside(
+            children=tuple(
+                replace(child, owner=owned.get(child.pid)) for child in found if child is not None
+            )
+        )
 
 
 def command_line(words: Sequence[str]) -> str:
@@ -132,7 +138,7 @@ def _child(process: psutil.Process) -> ChildProcess | None:
             pid=process.pid,
             name=process.name(),
             command=command_line(process.cmdline()),
-            footprint_bytes=_footprint_bytes(process),
+            footprint_bytes=own_bytes(process),
         )
     except psutil.NoSuchProcess:
         return None
@@ -141,7 +147,7 @@ def _child(process: psutil.Process) -> ChildProcess | None:
         raise ReadingUnavailableError(msg) from error
 
 
-def _footprint_bytes(process: psutil.Process) -> int:
+def own_bytes(process: psutil.Process) -> int:
     """What of a process's memory is its own alone, as near as psutil has it."""
     try:
         return int(process.memory_full_info().uss)

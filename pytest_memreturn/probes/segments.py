@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._outside import Segment, SegmentKind
-from pytest_memreturn.probes._files import read_by_lines, unreadable
+from pytest_memreturn.probes._files import read_by_lines, read_whole, unreadable
 from pytest_memreturn.probes._ownership import (
     MEMFD,
     FoundSegment,
@@ -28,7 +28,6 @@ from pytest_memreturn.probes._ownership import (
     user_name,
 )
 from pytest_memreturn.probes._smaps import by_header
-from pytest_memreturn.probes.children import read_whole
 
 # Bound here for the same reason as in _files.
 _LISTDIR, _SCANDIR, _READLINK, _FSTAT = os.listdir, os.scandir, os.readlink, os.fstat

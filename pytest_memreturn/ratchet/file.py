@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_memreturn._settings import GATES
 from pytest_memreturn._sizes import parse_size
 from pytest_memreturn.ratchet.entries import Entry, Key, Ratchet, grid_text, on_grid
 
@@ -97,7 +98,7 @@ def _entry(data: object) -> tuple[Key, Entry]:
     if not isinstance(data, dict) or not isinstance(data.get("nodeid"), str):
         raise RatchetFileError(f"{_shown(data)} names no test")
     label, gate = data.get("label"), data.get("gate")
-    if not (label is None or isinstance(label, str)) or gate not in ("collect", "trim"):
+    if not (label is None or isinstance(label, str)) or gate not in GATES:
         raise RatchetFileError(f"{_shown(data)} is no entry")
     try:
         size = parse_size(data["retained"])

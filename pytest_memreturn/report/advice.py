@@ -14,6 +14,7 @@ from pytest_memreturn._release_calls import (
     setting,
 )
 from pytest_memreturn._sizes import format_size
+from pytest_memreturn.report.owners import endings
 from pytest_memreturn.report.printable import NO_BREAK
 
 if TYPE_CHECKING:
@@ -30,7 +31,18 @@ _WORTH_NAMING = 1 / 10
 
 _TRIES_THEM = "--memreturn-explain tries them"
 
+_RELEASE = (
+    "release=True, where both sides are CPython 3.14 or later: the processes collect and trim, and "
+    "what is live is told from what is free"
+)
+
+_FROM_WITHIN = (
+    "judge the same work inside the process, under memreturn() or measure(): what survives is "
+    "named only there"
+)
+
 _ADVICE = {
+    "heaps": _RELEASE,
     "live-python": "find what keeps the survivors: a global, a cache, a closure, a thread",
     "live-native": "close or drop its owner (a connection, document, parser, handle); "
     "where nothing is left to close, a C extension leaks",
@@ -62,24 +74,34 @@ def advice_lines(record: Record, found: Explanation) -> Iterator[str]:
         yield "log and print less, or -p no:logging (not tried): pytest keeps it for its report"
     if found.remedies:
         yield _tried(record, found)
-    advice = _advice_for(record.cause or UNEXPLAINED)
-    if found.remedies and (record.cause or UNEXPLAINED).startswith("pinned-"):
-        advice = None  # what it tells to try has been tried
-    ledger = record.ledger or {}
-    if record.cause == "mapped" and ledger.get("stacks", 0) > ledger.get("mapped", 0):
-        advice = _ADVICE_FOR_STACKS
-    if record.cause == UNEXPLAINED and "mapped" in (record.ledger or {}):
-        advice = None  # there was a layout: no other probe sees more
-    if advice is not None:
+    advice = _main_advice(record, found)
+    if record.cause == "child-process" and (ways := list(endings(found.children))):
+        yield from ways
+    elif advice is not None:
         yield advice
     if matters(record, found.unwritten_huge_page_bytes or 0):
         yield "madvise(MADV_NOHUGEPAGE) where it is mapped, or no huge pages at all (not tried)"
-    if not found.remedies:
+    if not found.remedies and record.window != "watch":
         untried = list(_untried(record, found))
         yield from untried
         is_named = any(_TRIES_THEM in text for text in untried)
         if _is_alive(record) and not found.lines and not is_named:
             yield "--memreturn-explain, which runs it again: it names the lines that allocated it"
+
+
+def _main_advice(record: Record, found: Explanation) -> str | None:
+    """What helps against the first cause; ``None`` where that has been tried, or is not known."""
+    cause, ledger = record.cause or UNEXPLAINED, record.ledger or {}
+    if record.window == "watch":
+        # Before a release nobody knows who has it.
+        return _RELEASE if record.gate == "end" else _FROM_WITHIN
+    if found.remedies and cause.startswith("pinned-"):
+        return None  # what it tells to try has been tried
+    if cause == "mapped" and ledger.get("stacks", 0) > ledger.get("mapped", 0):
+        return _ADVICE_FOR_STACKS
+    if cause == UNEXPLAINED and "mapped" in ledger:
+        return None  # there was a layout: no other probe sees more
+    return _advice_for(cause)
 
 
 def _is_alive(record: Record) -> bool:

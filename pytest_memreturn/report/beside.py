@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_memreturn._record import LABELLED
 from pytest_memreturn._sizes import format_size
 from pytest_memreturn.report.names import state_of
 
@@ -41,7 +42,7 @@ def _verdict(records: Sequence[Record]) -> str:
 
 
 def _weight(record: Record) -> tuple[bool, bool, int]:
-    return record.window != "block", record.verdict == "retained", record.retained_bytes or 0
+    return record.window not in LABELLED, record.verdict == "retained", record.retained_bytes or 0
 
 
 def _words(record: Record) -> str:

@@ -6,6 +6,7 @@ _MEANINGS = {
     "live-python": "held by Python objects that are still alive",
     "live-native": "held by native code: something still open, or never freed",
     "pinned-python": "free room in pymalloc arenas, each kept by a live object",
+    "heaps": "in those of malloc in processes whose allocators could not be asked",
     "mapped": "in memory mappings that no known allocator owns",
     "shared-memory": "shared memory that is still there",
     "child-process": "held by child processes that are still alive",

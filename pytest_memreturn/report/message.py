@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_memreturn._accounts import UNEXPLAINED
+from pytest_memreturn._accounts import FREE, LIVE, UNEXPLAINED
 from pytest_memreturn._explanation import Explanation
 from pytest_memreturn._sizes import format_mib, format_size
 from pytest_memreturn.report.advice import advice_lines, matters
 from pytest_memreturn.report.causes import cause_in_words
 from pytest_memreturn.report.holders import NAMED, VERBOSE, holder_lines, strip_lines
+from pytest_memreturn.report.owners import in_words
 from pytest_memreturn.report.printable import NO_BREAK, joined
 from pytest_memreturn.report.rerun_lines import rerun_lines
 from pytest_memreturn.report.rounds import growth_in_words, rounds_in_words
@@ -19,17 +20,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_memreturn._explanation import AllocatorGrowth
+    from pytest_memreturn._processes import WatchedProcess
     from pytest_memreturn._record import Record
 
 # What a message is held to, where nobody asked for more; and the labels of what goes first when
 # there is too much: what says least about who has the memory and what would return it.
 _PAGE_COLUMNS, _PAGE_LINES = 100, 12
 _EXPENDABLE = (
-    *("malloc", "hidden", "excluded", "", "arenas", "huge pages", "more", "segment", "child"),
+    *(
+        "malloc",
+        "hidden",
+        "excluded",
+        "",
+        "arenas",
+        "huge pages",
+        "more",
+        "segment",
+        "child",
+        "not asked",
+    ),
     *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete", "survivors"),
     *("try", "one-time"),
 )
 _PLACES = ("main-heap", "thread-arenas", "own-mappings")
+
+# What a cause comes to where nobody could look into the process.
+_SEEN_FROM_OUTSIDE = {
+    "heaps": "in those of malloc, live or free: from outside nobody can tell",
+    "mapped": "in private mappings: arenas of small Python objects, large blocks, pools",
+}
 
 
 def headline(record: Record) -> str:
@@ -83,10 +102,17 @@ def _few(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def cause_of(record: Record, slug: str, size: int) -> str:
     """What a cause of this record means, as a phrase that follows its size."""
+    if record.window == "watch" and slug in _SEEN_FROM_OUTSIDE and not _was_asked(record):
+        return _SEEN_FROM_OUTSIDE[slug]
     unnamed = (record.ledger or {}).get(UNEXPLAINED, 0)
     if slug == UNEXPLAINED and size > 2 * unnamed:
         return "alive in malloc; nobody could tell whether Python objects or native code hold it"
     return cause_in_words(slug)
+
+
+def _was_asked(record: Record) -> bool:
+    """Whether the allocators of a process that was watched have said anything."""
+    return any(account.endswith((LIVE, FREE)) for account in record.ledger or {})
 
 
 def _entries(record: Record, columns: int, verbosity: int) -> Iterator[tuple[str, str]]:
@@ -107,6 +133,7 @@ def _entries(record: Record, columns: int, verbosity: int) -> Iterator[tuple[str
     places = f"{NO_BREAK}· ".join(_malloc_places(record, found, verbosity))
     if places:
         yield "malloc", places
+    yield from _watched(record, verbosity)
     yield from _outside(found, verbosity)
     yield from strip_lines(record, found, columns, verbosity)
     yield from holder_lines(record, found, verbosity)
@@ -155,13 +182,48 @@ def _malloc_places(record: Record, found: Explanation, verbosity: int) -> Iterat
         yield f"{place.replace('-', NO_BREAK)}{NO_BREAK}{', '.join(sizes)}"
 
 
+def _watched(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
+    """Which of the processes that were watched kept how much, most first."""
+    named = [
+        one
+        for number, one in enumerate(record.processes)
+        if verbosity >= VERBOSE or (number < NAMED and (not number or _moved(record, one)))
+    ]
+    for one in named:
+        yield "process", process_in_words(one)
+    others = len(record.processes) - len(named)
+    if others:
+        rest = sum(one.grown_bytes for one in record.processes if one not in named)
+        which = "process" if others == 1 else "processes"
+        yield "more", f"{others} more {which}: {format_size(rest, sign=True)} (-vv names them)"
+    for reason in {one.not_released for one in record.processes if one in named} - {None}:
+        yield "not asked", reason or ""
+
+
+def _moved(record: Record, one: WatchedProcess) -> bool:
+    return matters(record, abs(one.grown_bytes))
+
+
+def process_in_words(one: WatchedProcess) -> str:
+    """How a process that was watched grew, and what it is."""
+    if one.before_bytes is None:
+        was = "new"
+    elif one.after_bytes is None:
+        was = "ended"
+    else:
+        was = f"{format_mib(one.before_bytes)} → {format_mib(one.after_bytes)} MiB"
+    grown = f"pid {one.pid} {format_size(one.grown_bytes, sign=True)} ({was})"
+    return f"{grown.replace(' ', NO_BREAK)} {one.name}: {one.command}"
+
+
 def _outside(found: Explanation, verbosity: int) -> Iterator[tuple[str, str]]:
     """What lives on outside the process, largest first."""
     most = None if verbosity >= VERBOSE else NAMED
     children = sorted(found.children, key=lambda one: -one.footprint_bytes)
     for child in children[:most]:
         size = format_size(child.footprint_bytes)
-        yield "child", f"{child.name} (pid {child.pid}) {size}: {child.command}"
+        owner = f" of {in_words(child.owner)}" if child.owner else ""
+        yield "child", f"{child.name} (pid {child.pid}){owner} {size}: {child.command}"
     segments = sorted(found.segments, key=lambda one: -one.size_bytes)
     for segment in segments[:most]:
         size = format_size(segment.size_bytes)
@@ -184,7 +246,9 @@ def footprint_in_words(record: Record) -> str:
     baseline = readings.get("baseline") or 0
     at_least = "≥ " if record.peak_quality == "at-least" else ""
     peak = format_mib(baseline + (record.peak_growth_bytes or 0))
-    steps = [format_mib(baseline), f"peak {at_least}{peak}"]
+    steps = [format_mib(baseline)]
+    if record.window != "watch":  # of other processes there are readings alone
+        steps.append(f"peak {at_least}{peak}")
     for rung, words in (("end", "end"), ("collect", "gc"), ("trim", "trim")):
         size = readings.get(rung)
         if size is not None:

@@ -484,7 +484,7 @@ def test_the_setting_for_huge_pages_is_a_word_or_unknown(folder: Folder, text: b
 def test_a_thread_may_purge_or_not(folder: Folder, name: bytes, call: bytes) -> None:
     """A name alone is no purger; and one who does not tell may be at work."""
     folder.write(task__comm=name, task__syscall=call)
-    will_purge = motion._will_purge(str(folder.path / "task"))
+    will_purge = motion.will_purge(str(folder.path / "task"))
     assert will_purge in {True, False}
     if not name.startswith(b"jemalloc_bg_thd"):
         assert not will_purge

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memreturn._explanation import Explanation, Holding
+from pytest_memreturn._outside import ChildProcess
 from pytest_memreturn._record import Record
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.report.advice import advice_lines, matters
@@ -199,3 +200,19 @@ def test_lines_are_named_of_what_nobody_could_tell_the_owner_of(live: int, *, na
     ledger = {"malloc-live": live * MIB, "mapped": 0, "unexplained": 50 * MIB}
     record = replace(HELD, cause="unexplained", readings=None, ledger=ledger)
     assert (EXPLAIN in advice(record)) == named
+
+
+def test_a_pool_left_running_is_named() -> None:
+    """In place of what helps against any child, what ends this one."""
+    children = (ChildProcess(7, "python", "python -c x", 9 * MIB, "multiprocessing.Pool"),)
+    record = replace(HELD, cause="child-process", readings=None)
+    assert advice(record, children=children) == [
+        (
+            "1 process of a multiprocessing pool still runs: end it (leave its with block, or call "
+            ".close() and .join())"
+        )
+    ]
+    unknown = (replace(children[0], owner=None),)
+    assert advice(record, children=unknown) == [
+        "end the process and wait for it: shut its pool or server down"
+    ]

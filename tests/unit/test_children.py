@@ -17,7 +17,7 @@ import pytest
 
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._sizes import KIB, MIB
-from pytest_memreturn.probes import children
+from pytest_memreturn.probes import children, processes
 from pytest_memreturn.probes.children import KnownChildren, LinuxChildren
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads procfs")
@@ -331,7 +331,7 @@ def test_a_child_that_is_hidden_is_no_answer(
         asked.append((pid, signal))
         raise PermissionError
 
-    monkeypatch.setattr(children, "_KILL", kill)
+    monkeypatch.setattr(processes, "_KILL", kill)
     with pytest.raises(ReadingUnavailableError, match=r"/7/stat: hidden, and the process lives$"):
         procfs.found()
     assert asked == [(7, 0)]
@@ -348,7 +348,7 @@ def test_a_child_that_has_ended_is_none(
         if answer is not None:
             raise answer
 
-    monkeypatch.setattr(children, "_KILL", kill)
+    monkeypatch.setattr(processes, "_KILL", kill)
     assert procfs.found() == []
 
 

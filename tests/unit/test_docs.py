@@ -8,7 +8,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
@@ -24,8 +24,10 @@ from pytest_memreturn._accounts import FREE
 from pytest_memreturn._free_parts import PINNED, TRIMMABLE, split_free
 from pytest_memreturn._ledger import Ledger, close_ledger
 from pytest_memreturn._outside import ChildProcess, Outside, Segment
+from pytest_memreturn._processes import ProcessKey, ProcessReading
 from pytest_memreturn._record import Record
 from pytest_memreturn._snapshot import AllocatorStatistics, KindUsage, Snapshot
+from pytest_memreturn._tree_ledger import close_tree_ledger
 from pytest_memreturn._verdict import find_causes
 from pytest_memreturn.allocators import known_allocators
 from pytest_memreturn.allocators.glibc import Glibc
@@ -46,6 +48,7 @@ SECTIONS = {
     "`shown`": "shown",
     "`explanation`": "explanation",
     "`survivors[]`": "survivor",
+    "`processes[]`": "process",
     "`excluded[]`": "exclusion",
     "`earlier_attempts[]`": "attempt",
     "`isolation`": "isolation",
@@ -242,15 +245,26 @@ def full_ledger() -> Ledger:
     return close_ledger(full_reading(4, outside=Outside()), full_reading(8, outside=outside))
 
 
+def ledger_from_outside() -> Ledger:
+    """A ledger of a process whose allocators were not asked."""
+    key = ProcessKey(1, 1)
+    readings = [
+        ProcessReading(key, "", "", replace(full_reading(live, outside=Outside()), allocators=()))
+        for live in (4, 8)
+    ]
+    return close_tree_ledger(readings[:1], readings[1:])
+
+
 def names_without_the_pool(names: Mapping[str, object]) -> list[str]:
     """The names in order, without those of a hook's allocator, which no page can name."""
     return sorted(name for name in names if "a-pool" not in name)
 
 
 def test_every_account_is_in_the_table() -> None:
-    """The table of accounts is what a full ledger has, with every allocator that is known."""
+    """The table of accounts is what full ledgers have, with every allocator that is known."""
     tables = first_columns(page("reference/accounts-and-causes.md"))
-    assert sorted(tables["Accounts"]) == names_without_the_pool(full_ledger().to_dict())
+    accounts = {**full_ledger().to_dict(), **ledger_from_outside().to_dict()}
+    assert sorted(tables["Accounts"]) == names_without_the_pool(accounts)
 
 
 def test_every_part_is_in_the_table() -> None:

@@ -26,6 +26,7 @@ from pytest_memreturn._explanation import (
     SurvivorType,
 )
 from pytest_memreturn._outside import ChildProcess, Segment
+from pytest_memreturn._processes import WatchedProcess
 from pytest_memreturn._record import Attempt, Exclusion, Isolation, Record, Rounds
 from pytest_memreturn.probes.environment import environment
 from pytest_memreturn.report.json_report import SCHEMA_VERSION, json_report
@@ -51,6 +52,7 @@ RETAINED = Record(
     hidden_bytes=4,
     drift_bytes=-5,
     excluded=(Exclusion("server", "session", -6),),
+    processes=(WatchedProcess(5, "python", "python -m serve", 3, 9, "process 5 sleeps"),),
     earlier_attempts=(Attempt("unjudged", None, None, "cannot read"),),
     isolation=Isolation({"MALLOC_ARENA_MAX": "1"}, "malloc", 0.25),
     rounds=Rounds(20, 16, 1, growth="steady", exceeds=True, points=((0, 5, 6), (2, 7, 9))),
@@ -189,7 +191,7 @@ def test_every_field_is_filled_in_the_record_that_is_checked() -> None:
     "change",
     [
         {"verdict": "kept"},
-        {"gate": "end"},
+        {"gate": "start"},
         {"window": "session"},
         {"retained_bytes": 1.5},
         {"retained_bytes": None},

@@ -124,7 +124,7 @@ def entry(**keys: object) -> str:
         (entry(nodeid=5), " names no test"),
         (entry(label=5), " is no entry"),
         (entry(nodeid="x" * 300, label=5), "xxx… is no entry"),
-        (entry(gate="end"), " is no entry"),
+        (entry(gate="start"), " is no entry"),
         (entry(gate=None), " is no entry"),
         (entry(gate=[]), " is no entry"),
         (entry(retained=None), " has no size"),

@@ -30,6 +30,7 @@ from pytest_memreturn._explanation import (
 )
 from pytest_memreturn._failures import MemoryNotReturned, Unjudged, VerdictFailure
 from pytest_memreturn._outside import ChildProcess, Segment
+from pytest_memreturn._processes import WatchedProcess
 from pytest_memreturn._record import Attempt, Exclusion, Isolation, Record, Rounds
 
 FULL = Record(
@@ -62,6 +63,10 @@ FULL = Record(
     own_outcome="failed",
     test_count=2,
     torn_down_bytes=5,
+    processes=(
+        WatchedProcess(5, "python", "python -m serve", 3, 9, "process 5 sleeps"),
+        WatchedProcess(6, "worker", "", None, 2),
+    ),
     earlier_attempts=(
         Attempt("retained", 7, "live-python", None),
         Attempt("unjudged", None, None, "the test failed by itself"),
@@ -87,7 +92,7 @@ FULL = Record(
             SurvivorType("dict", 3, 9, "list app.CACHE", is_native=True),
             SurvivorType("str", 1, 1),
         ),
-        children=(ChildProcess(7, "python", "python -m server", 5),),
+        children=(ChildProcess(7, "python", "python -m server", 5, "multiprocessing.Pool"),),
         segments=(Segment("shm", "psm_1", 8, 6, "root"),),
         held_by_pytest=(Holding("log records", 2, 300),),
         tracers=("coverage",),
@@ -136,6 +141,7 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         "drift_bytes": 0,
         "excluded": (),
         "test_count": 1,
+        "processes": (),
         "earlier_attempts": (),
         "settled_seconds": 0.0,
         "overhead_seconds": 0.0,
@@ -151,6 +157,14 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
         "cause": "live-python",
         "reason": None,
     }
+    assert FULL.to_dict()["processes"][1] == {
+        "pid": 6,
+        "name": "worker",
+        "command": "",
+        "before_bytes": None,
+        "after_bytes": 2,
+        "not_released": None,
+    }
     assert FULL.to_dict()["explanation"] == {
         "parts": {"malloc-free": {"main-heap-pinned": 1, "main-heap-trimmable": 2}},
         "released": {"malloc": 2, "jemalloc": 0},
@@ -165,7 +179,13 @@ def test_plain_data_has_the_keys_of_the_report() -> None:
             {"type": "str", "count": 1, "bytes": 1, "chain": None, "is_native": False},
         ),
         "children": (
-            {"pid": 7, "name": "python", "command": "python -m server", "footprint_bytes": 5},
+            {
+                "pid": 7,
+                "name": "python",
+                "command": "python -m server",
+                "footprint_bytes": 5,
+                "owner": "multiprocessing.Pool",
+            },
         ),
         "segments": (
             {
