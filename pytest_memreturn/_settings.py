@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +10,15 @@ from typing import Generic, Literal, TypeAlias, TypeVar, cast
 
 from pytest_memreturn._errors import InvalidSettingError
 from pytest_memreturn._sizes import MIB, parse_size
+from pytest_memreturn._values import (
+    one_of,
+    parse_bool,
+    parse_env,
+    parse_seconds,
+    parse_share,
+    parse_time_limit,
+    whole_number,
+)
 
 # At "end" nothing is forced: a process that is watched from outside is taken as it is.
 Gate: TypeAlias = Literal["end", "collect", "trim"]
@@ -22,9 +30,6 @@ Mode: TypeAlias = Literal["fail", "warn", "off", "record"]
 Reach: TypeAlias = Literal["call", "test", "class", "module"]
 
 T = TypeVar("T")
-
-_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
-_TIME = re.compile(rf"(?P<number>{_NUMBER.pattern}) ?(?P<unit>s|ms)?", re.ASCII)
 
 # A first call leaves behind caches and interned strings of some hundred KiB that nobody would
 # call a leak, while an empty test moves by at most 16 KiB: 2 MiB lies well between noise and
@@ -39,10 +44,6 @@ DEFAULT_EXPLAIN_TIMEOUT_SECONDS = 60.0
 
 # More rounds than that are a slip: at a millisecond for each it would take minutes.
 _MOST_ROUNDS = 100_000
-_WHOLE = re.compile(r"[0-9]{1,20}", re.ASCII)
-
-# Nobody waits that long for memory: more is a slip, such as milliseconds without their unit.
-_MOST_SECONDS = 3600
 
 GATES: tuple[Gate, ...] = ("end", "collect", "trim")
 MODES: tuple[Mode, ...] = ("fail", "warn", "off")
@@ -159,142 +160,24 @@ DEFAULTS = Source(
 )
 
 
-def parse_share(value: object) -> Fraction:
-    """``"95%"`` as 19/20. Raises `ValueError` for anything but a percentage from 0 % to 100 %."""
-    if not isinstance(value, str) or not value.strip().endswith("%"):
-        msg = f"{value!r} is not a share: write a percentage as text, such as '95%'"
-        raise ValueError(msg)
-    number = value.strip().removesuffix("%").strip()
-    if not _NUMBER.fullmatch(number):
-        msg = f"{value!r} is not a percentage"
-        raise ValueError(msg)
-    share = Fraction(number) / 100
-    if share > 1:
-        msg = f"{value!r} is above 100 %"
-        raise ValueError(msg)
-    return share
-
-
-def parse_seconds(value: object) -> float:
-    """Seconds from a number, or from text such as ``"5"``, ``"2 s"`` or ``"500 ms"``.
-
-    Raises `ValueError`, with a sentence that starts with the value, for anything else, for a
-    negative number and for more than an hour.
-    """
-    seconds = _seconds(value)
-    if seconds is None:
-        msg = f"{value!r} is not a time: write seconds as a number, or text such as '500 ms'"
-        raise ValueError(msg)
-    if seconds < 0:
-        msg = f"{value!r} is negative: a time is 0 or more seconds"
-        raise ValueError(msg)
-    if seconds > _MOST_SECONDS:
-        msg = f"{value!r} is more than an hour"
-        raise ValueError(msg)
-    return float(seconds)
-
-
-def _parse_time_limit(value: object) -> float:
-    seconds = parse_seconds(value)
-    if not seconds:
-        msg = f"{value!r} leaves no time at all"
-        raise ValueError(msg)
-    return seconds
-
-
-def _parse_count(least: int) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        text = value.strip() if isinstance(value, str) else value
-        if isinstance(text, str) and _WHOLE.fullmatch(text):
-            text = int(text)
-        if isinstance(text, bool) or not isinstance(text, int):
-            msg = f"{value!r} is not a whole number"
-            raise ValueError(msg)  # noqa: TRY004 - a value from a marker, not a slip in this program
-        if text < least:
-            msg = f"{value!r} is less than {least}"
-            raise ValueError(msg)
-        if text > _MOST_ROUNDS:
-            msg = f"{value!r} is more than {_MOST_ROUNDS:,}"
-            raise ValueError(msg)
-        return text
-
-    return parse
-
-
-def _seconds(value: object) -> Fraction | None:
-    if isinstance(value, str):
-        found = _TIME.fullmatch(value.strip())
-        if found is None:
-            return None
-        return Fraction(found["number"]) / (1000 if found["unit"] == "ms" else 1)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return Fraction(value)
-    except (ValueError, OverflowError):  # not a number, or infinite
-        return None
-
-
-def _parse_bool(value: object) -> bool:
-    if not isinstance(value, bool):
-        msg = f"{value!r} is not True or False"
-        raise ValueError(msg)  # noqa: TRY004 - a value from a marker, not a slip in this program
-    return value
-
-
-def _parse_mode(value: object) -> Mode:
-    if value not in MODES:
-        msg = f"{value!r} is not one of {', '.join(MODES)}"
-        raise ValueError(msg)
-    return value
-
-
-def _parse_window(value: object) -> Reach:
-    if value not in REACHES:
-        msg = f"{value!r} is not one of {', '.join(REACHES)}"
-        raise ValueError(msg)
-    return value
-
-
-def _parse_env(value: object) -> Mapping[str, str | None]:
-    if not isinstance(value, Mapping):
-        msg = f"{value!r} is not a mapping of names to values, such as {{'MALLOC_ARENA_MAX': '1'}}"
-        raise ValueError(msg)  # noqa: TRY004 - a value from a marker, not a slip in this program
-    for name, text in value.items():
-        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
-            msg = f"{name!r} is not a name of a variable"
-            raise ValueError(msg)
-        if text is not None and (not isinstance(text, str) or "\0" in text):
-            msg = f"{name}={text!r} is not text (None takes the variable away)"
-            raise ValueError(msg)
-    return dict(value)
-
-
-def _parse_allocator(value: object) -> str:
-    if value not in ALLOCATORS:
-        msg = f"{value!r} is not one of {', '.join(ALLOCATORS)}"
-        raise ValueError(msg)
-    return value
-
-
 _PARSERS: Mapping[str, Callable[[object], object]] = {
-    "enabled": _parse_bool,
+    "enabled": parse_bool,
     "max_retained": cast("Callable[[object], object]", parse_size),
     "min_returned": parse_share,
-    "trim": _parse_bool,
+    "trim": parse_bool,
     "settle": parse_seconds,
-    "window": _parse_window,
-    "rounds": _parse_count(1),
-    "warmup": _parse_count(0),
+    "window": one_of(REACHES),
+    "rounds": whole_number(1, _MOST_ROUNDS),
+    "warmup": whole_number(0, _MOST_ROUNDS),
     "max_per_round": cast("Callable[[object], object]", parse_size),
-    "mode": _parse_mode,
-    "strict": _parse_bool,
-    "explain": _parse_bool,
-    "explain_timeout": _parse_time_limit,
-    "isolate": _parse_bool,
-    "env": _parse_env,
-    "allocator": _parse_allocator,
-    "isolate_timeout": _parse_time_limit,
+    "mode": one_of(MODES),
+    "strict": parse_bool,
+    "explain": parse_bool,
+    "explain_timeout": parse_time_limit,
+    "isolate": parse_bool,
+    "env": parse_env,
+    "allocator": one_of(ALLOCATORS),
+    "isolate_timeout": parse_time_limit,
 }
 
 # What a marker takes; of that a block under the fixture or measure() takes what is no matter of a

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from pytest_memreturn._errors import ReadingUnavailableError
 from pytest_memreturn._outside import Segment
-from pytest_memreturn._settings import parse_seconds, parse_share
 from pytest_memreturn._sizes import parse_size
 from pytest_memreturn._snapshot import Snapshot
+from pytest_memreturn._values import parse_seconds, parse_share
 from pytest_memreturn.allocators.glibc import parse_arenas
 from pytest_memreturn.allocators.pymalloc import parse_statistics
 from pytest_memreturn.probes import _ownership, children, environment, linux, motion

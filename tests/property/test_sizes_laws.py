@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_memreturn._settings import parse_share
 from pytest_memreturn._sizes import MIB, format_mib, format_size, parse_size
+from pytest_memreturn._values import parse_share
 
 UNITS = {
     "B": 1,

@@ -28,6 +28,7 @@ FLOORS = (
     ("_ledger",),
     ("_free_parts",),
     ("_tree_ledger",),
+    ("_values",),
     ("_settings",),
     ("_allowance",),
     ("_verdict",),

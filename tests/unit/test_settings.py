@@ -16,11 +16,10 @@ from pytest_memreturn._settings import (
     Source,
     Sourced,
     check,
-    parse_seconds,
-    parse_share,
     resolve,
 )
 from pytest_memreturn._sizes import MIB
+from pytest_memreturn._values import parse_seconds, parse_share
 
 
 def marker(origin: str = "marker", **values: object) -> Source:
