@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 # What each ends with, from a block on. A block has no fixtures of its own: one that is first asked
 # for inside it ends with the test.
 _ENDS_WITH = ("block", "test", "class", "module", "package", "session")
-# Names for the test, of windows and of fixtures.
-_OF_A_TEST = ("call", "function")
+# Names for the test, of windows and of fixtures; what is watched has none of our fixtures.
+_OF_A_TEST = ("call", "watch", "function")
 
 
 def outlives(scope: str, window: Window) -> bool:

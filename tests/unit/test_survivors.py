@@ -447,7 +447,7 @@ def test_all_that_python_objects_hold_of_malloc(monkeypatch: pytest.MonkeyPatch)
     """The large ones, each once, new or old."""
     large, small = bytes(5000), bytes(50)
     holders = [[large, small], [large]]
-    monkeypatch.setattr(gc, "get_objects", lambda: holders)
+    monkeypatch.setattr(gc, "get_objects", lambda: list(holders))
     assert python_in_malloc_bytes(512) == sys.getsizeof(large)
     whole = sum(sys.getsizeof(one) for one in (large, small, *holders))
     assert python_in_malloc_bytes(0) == whole
