@@ -84,6 +84,7 @@ EXAMPLES = (
     ),
     Example("binding", "test_binding_before.py", shown=_MESSAGE),
     Example("binding-after", "test_binding_after.py", status=PASSED),
+    Example("device", "device", shown=_MESSAGE),
     Example("unjudged", "unjudged", status=PASSED, shown=_SUMMARY),
     Example("unjudged-strict", "unjudged", options=("--memreturn-strict",), shown=_MESSAGE),
     Example("fixture-before", "test_fixture_before.py"),
