@@ -83,6 +83,13 @@ EXAMPLES = (
         )
     ),
     Example("binding", "test_binding_before.py", shown=_MESSAGE),
+    Example(
+        "binding-explained",
+        "test_binding_before.py",
+        options=("--memreturn-explain",),
+        shown=_MESSAGE,
+        is_long=True,
+    ),
     Example("binding-after", "test_binding_after.py", status=PASSED),
     Example("device", "device", shown=_MESSAGE),
     Example("unjudged", "unjudged", status=PASSED, shown=_SUMMARY),
