@@ -90,6 +90,8 @@ def run_examples(report: Path) -> int:
     command += ["-o", "filterwarnings=default"]
     # A distribution of its own, with tests of its own.
     command += ["--ignore=examples/slab_pool"]
+    # What the how-to pages show, one run at a time.
+    command += ["--ignore=examples/how_to"]
     command += ["--memreturn-report", f"--memreturn-report=json:{report}"]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_memreturn.commands import _streams
+from pytest_memreturn.probes.names import PROBE_NAMES
 from pytest_memreturn.report.checkup_text import render_checkup
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     parser.add_argument(
         "--probe",
-        choices=("auto", "linux", "portable"),
+        choices=PROBE_NAMES,
         default="auto",
         help="what reads memory, as the ini option memreturn_probe; by default auto",
     )

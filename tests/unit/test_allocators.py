@@ -13,12 +13,15 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from pytest_memreturn import _pools, _release_calls
 from pytest_memreturn._snapshot import AllocatorStatistics
 from pytest_memreturn.allocators import _memstream, glibc, known_allocators, pymalloc
 from pytest_memreturn.allocators._contract import Allocator
 from pytest_memreturn.allocators._memstream import printed_by
 from pytest_memreturn.allocators.glibc import Arenas, Glibc, parse_arenas
 from pytest_memreturn.allocators.pymalloc import Pymalloc, parse_statistics
+from pytest_memreturn.doctor import allocators as doctor_allocators
+from pytest_memreturn.ratchet import surroundings
 
 # The end of what CPython 3.13 prints; the counts by size class before it don't matter.
 PYMALLOC = b"""\
@@ -421,6 +424,15 @@ def test_without_statistics_there_is_nothing_to_say(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ctypes, "pythonapi", Library())
     monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 0}.get)
     assert Pymalloc().why_unavailable() is None
+
+
+def test_who_serves_malloc_is_known_wherever_it_matters() -> None:
+    """To the ledger, the doctor and the ratchet, under the name of one that is asked."""
+    mallocs = set(_pools._MALLOCS)
+    assert mallocs == doctor_allocators._IN_PLACE_OF_MALLOC
+    assert mallocs | {"python"} == set(surroundings._SERVING)
+    assert mallocs < {one.name for one in known_allocators()}
+    assert mallocs < {*_release_calls._CALLS}
 
 
 def test_those_that_take_from_others_are_asked_first() -> None:

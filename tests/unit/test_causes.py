@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_memreturn import _additions
+from pytest_memreturn._verdict import _FIXED_CAUSES
+from pytest_memreturn.report.advice import _ADVICE
 from pytest_memreturn.report.causes import cause_in_words
 
 MEANINGS = {
@@ -26,3 +29,11 @@ MEANINGS = {
 def test_every_cause_has_words(slug: str, words: str) -> None:
     """Also one of an allocator or an account that only a hook knows: ``98.0 MiB is ...``."""
     assert cause_in_words(slug) == words
+
+
+@pytest.mark.parametrize("slug", sorted(set(_FIXED_CAUSES.values())))
+def test_a_cause_is_known_wherever_causes_are(slug: str) -> None:
+    """It has words and advice of its own, and no hook may take its name for an account."""
+    assert slug in MEANINGS
+    assert slug in _ADVICE
+    assert slug in _additions._TAKEN

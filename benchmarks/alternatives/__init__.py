@@ -1,0 +1,1 @@
+"""What each tool says of the same work-loads: `python -m benchmarks.alternatives`."""
