@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Generic, Literal, TypeAlias, TypeVar, cast
 
@@ -261,7 +261,7 @@ def check(source: Source) -> Source:
             parsed[keyword] = _PARSERS[keyword](value)
         except ValueError as error:
             raise InvalidSettingError(source.origin, keyword, str(error)) from None
-    return Source(source.origin, parsed, source.at_the_test)
+    return replace(source, values=parsed)
 
 
 def _closest(sources: Iterable[Source]) -> dict[str, Sourced[object]]:
