@@ -2,8 +2,8 @@
 
     python -m benchmarks.rounds [--leaks 50] [--clean 1000] [--rounds 200]
 
-Each body is a test with rounds of its own, ten of them to a process, in which the earlier ones have
-left their traces. Prints a table of verdicts, kinds of growth, causes (of the first ten), and
+Each body is a test with rounds of its own, many of them to a process, in which the earlier ones
+have left their traces. Prints a table of verdicts, kinds of growth, causes (of the first few), and
 rounds that were needed.
 """
 
@@ -24,7 +24,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 
 # As many tests as share a process.
-_TOGETHER = 10
+_TOGETHER = 25
+# To explain takes longer than to judge: who grew is asked of so many of them.
+_EXPLAINED = 5
 
 _HEAD = """
 import asyncio, ctypes, json, random, re, sqlite3, threading
@@ -106,10 +108,11 @@ _CLEAN = tuple(
 
 def judged(body: str, number: int, rounds: int) -> Iterator[Mapping[str, Any]]:
     """The records of so many tests with this body."""
-    for first in range(0, number, _TOGETHER):
-        together = min(_TOGETHER, number - first)
-        # To explain takes longer than to judge: who grew is asked of the first ones only.
+    first = 0
+    while first < number:
+        together = min(_TOGETHER if first else _EXPLAINED, number - first)
         mode = "--memreturn-save=kept.json" if first else "--memreturn-mode=warn"
+        first += together
         with tempfile.TemporaryDirectory() as folder:
             test = (
                 f"{_HEAD}\n@pytest.mark.returns_memory(rounds={rounds})\n"
@@ -141,7 +144,7 @@ def row(name: str, body: str, number: int, rounds: int) -> str:
     called = sum(one["verdict"] == "retained" for one in records)
     told = [one["rounds"] for one in records]
     kinds = Counter(one["growth"] for one in told)
-    causes = Counter(one["cause"] for one in records[:_TOGETHER] if one["verdict"] == "retained")
+    causes = Counter(one["cause"] for one in records[:_EXPLAINED] if one["verdict"] == "retained")
     per_round = statistics.median(one["per_round_bytes"] for one in told)
     needed = statistics.median(one["run"] for one in told)
     seconds = statistics.median(one["overhead_seconds"] for one in records)

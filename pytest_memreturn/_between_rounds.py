@@ -76,9 +76,8 @@ class BetweenRounds:
         captures = self._item.config.pluginmanager.get_plugin("capturemanager")
         if captures is None:
             return
-        if captures._global_capturing is not None:  # noqa: SLF001 - asked nowhere else
-            captures.read_global_capture()
-        fixture = captures._capture_fixture  # noqa: SLF001
+        captures.read_global_capture()
+        fixture = captures._capture_fixture  # noqa: SLF001 - asked nowhere else
         if fixture is not None:
             fixture.readouterr()
 
@@ -117,9 +116,9 @@ class _Patches:
         self._begin()
 
     def _begin(self) -> None:
-        for name, value in vars(pytest.MonkeyPatch()).items():
-            if name in self._of_set_up:
-                setattr(self._fixture, name, value)
+        new = pytest.MonkeyPatch()
+        for name in _OWN_PATCHES:
+            setattr(self._fixture, name, getattr(new, name))
 
     def undo(self) -> None:
         """Take back what the last run has patched, and nothing that was patched before."""

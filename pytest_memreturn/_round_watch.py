@@ -18,6 +18,7 @@ from pytest_memreturn._growth import (
 )
 from pytest_memreturn._record import Rounds
 from pytest_memreturn._round_points import FOOTPRINT, RoundPoints
+from pytest_memreturn._sizes import MIB
 
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
 LIVE = "live"
 
-# The objects that are there are counted once, when live bytes have risen from point to point so
-# often: of what is over after the first rounds nobody needs to know.
-_RISES_TO_COUNT = 3
+# The objects that are there are counted once, when this part of the rounds is over and live bytes
+# have risen from point to point so often: of what is over by then nobody needs to know.
+_FIRST_PART, _RISES_TO_COUNT = 4, 3
+# Where nobody counted them, so much is told as well by the ledger of the window.
+_PLENTY_BYTES = MIB
 # Counting leaves holes behind. Where the footprint grows by so many times more than what is alive,
 # objects are not the cause, and holes would be taken for it.
 _MOST_BESIDE = 2
@@ -114,7 +117,8 @@ class RoundWatch:
         return figures
 
     def _count_objects_if_growing(self, number: int) -> None:
-        if self._counted_at or self._rises < min(_RISES_TO_COUNT, number):
+        first = self._asked // _FIRST_PART
+        if self._counted_at or number < first or self._rises < min(_RISES_TO_COUNT, first + 1):
             return
         rounds, footprints = self._points.rounds, self._points.of(FOOTPRINT)
         live = growth(rounds, self._points.live(), OF_LIVE_BYTES).per_round_bytes
@@ -137,8 +141,6 @@ class RoundWatch:
         return found
 
     def _is_certain(self) -> bool:
-        if len(self._points) < 2:  # noqa: PLR2004 - a line has two ends
-            return False
         so_far = {"rounds": self._run, "asked": self._asked, "points": len(self._points)}
         found, allowed_bytes = self._growth_by_name(), self._allowed.value
         if any(is_certain_of_leak(one, allowed_bytes, **so_far) for one in found.values()):
@@ -182,15 +184,16 @@ class RoundWatch:
     def _growers(self, found: Mapping[str, Growth], judged: str) -> Growers:
         statistics = self._instruments.statistics()
         came = None
-        if judged == FOOTPRINT:
+        is_plenty = found[judged].whole_bytes >= _PLENTY_BYTES
+        if judged == FOOTPRINT or (is_plenty and not self._counted_at):
             return Growers()
+        rounds_since = self._run - self._counted_at
         with contextlib.suppress(Exception):
             if self._counted_at:
                 came = self._headcount.end(statistics)
-        rounds_since = max(1, self._run - self._counted_at)
         in_malloc_bytes = None
         if came is not None and came.in_malloc_bytes is not None and came.is_whole:
-            in_malloc_bytes = came.in_malloc_bytes * self._run // rounds_since
+            in_malloc_bytes = came.in_malloc_bytes * self._run // max(1, rounds_since)
         grown = {
             name: round(max(0.0, one.per_round_bytes) * self._run)
             for name, one in found.items()
@@ -198,7 +201,7 @@ class RoundWatch:
         }
         if came is not None and came.in_malloc_bytes is None:
             came = None  # nobody could look
-        if came is not None:
+        elif came is not None:
             # Looking leaves some objects behind itself.
             each_round = [
                 one for one in came.types if one.count * _MOST_ROUNDS_EACH >= rounds_since

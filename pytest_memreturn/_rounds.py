@@ -68,11 +68,13 @@ class RepeatedBody:
                     return
                 between.clean_up()
             self._open()
-            for number in range(1, self._rounds + 1):
+            number = 1
+            while True:
                 self._run(f"round {number} of {self._rounds}")
                 if self._has_failed() or self._is_enough(number):
                     return
                 between.clean_up()
+                number += 1
         finally:
             between.end()
 
@@ -133,7 +135,5 @@ def _say_where(error: BaseException, where: str) -> None:
     """Tell whoever reads the traceback in which round it was."""
     if isinstance(error, (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)):
         return  # what they say is shown as it is
-    note = f"(in {where})"
     with suppress(Exception):  # an exception of somebody's own need not take notes
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+        error.add_note(f"(in {where})")

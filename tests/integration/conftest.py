@@ -201,8 +201,10 @@ class Counted(Headcount):
     def begin(self, allocators):
         self.malloc = told.objects
     def end(self, allocators):
-        if told.nobody_looks:
+        if told.nobody_looks == "fails":
             raise RuntimeError("no time")
+        if told.nobody_looks:
+            return Survivors()
         came = told.objects - self.malloc
         return Survivors((SurvivorType("app.Row", 200, 99), SurvivorType("odd", 1, 1)), came)
 

@@ -102,6 +102,8 @@ def test_unittest(run: Run, records: Records, app: App) -> None:
             def test_skips(self):
                 type(self).skips += 1
                 if self.skips == 3: self.skipTest("enough")
+            @unittest.expectedFailure
+            def test_xfails(self): assert 0
             def test_subtests(self):
                 for number in range(3):
                     with self.subTest(number=number): pass
@@ -113,7 +115,7 @@ def test_unittest(run: Run, records: Records, app: App) -> None:
 
     result = run()
 
-    result.assert_outcomes(failed=2, skipped=1, passed=3)
+    result.assert_outcomes(failed=2, skipped=1, passed=3, xfailed=1)
     result.stdout.fnmatch_lines(["E       (in round 3 of 11)"])
     assert reasons(records) == {
         "test_a": None,
@@ -121,6 +123,7 @@ def test_unittest(run: Run, records: Records, app: App) -> None:
         "test_keeps": None,
         "test_skips": "the test was skipped by itself, in round 2 of 11",
         "test_subtests": None,
+        "test_xfails": "the test failed as expected by itself, in warm-up 1 of 1",
     }
     assert records()["test_keeps"]["verdict"] == "retained"
 
@@ -181,7 +184,10 @@ def test_pytest_keeps_one_round(
             """
         import logging, os, warnings
         @pytest.fixture
-        def patched(monkeypatch):
+        def patched(monkeypatch, tmp_path):
+            logging.getLogger().addHandler(logging.NullHandler())
+            monkeypatch.chdir(tmp_path)
+            monkeypatch.syspath_prepend(tmp_path)
             monkeypatch.setenv("BEFORE", "1")
             monkeypatch.setattr(os, "sep", "/")
         def test_all(patched, caplog, capsys, monkeypatch, recwarn, record_property):
@@ -276,7 +282,7 @@ def test_parameters_and_fixtures(run: Run, records: Records, app: App) -> None:
             SET_UP.append(2)
             told.mapped += 5 * 2**20
         @pytest.mark.parametrize("number", [1, 2])
-        def test_it(number, once, request): request.getfixturevalue("wide")
+        def test_it(number, once, request, monkeypatch): request.getfixturevalue("wide")
         @memory(enabled=False)
         def test_set_up(): assert SET_UP == [1, 2, 1]
         """
@@ -374,6 +380,28 @@ def test_a_body_that_somebody_else_runs(pytester: pytest.Pytester, run: Run, app
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["unjudged: the body of the test did not run (strict: *"])
+
+
+def test_instruments_that_can_not_be_had(
+    pytester: pytest.Pytester, run: Run, records: Records, app: App
+) -> None:
+    """The body runs once, and is not judged."""
+    app(each("RUNS = []\ndef test_it(): RUNS.append(1)\ndef test_runs(): assert RUNS == [1] * 2"))
+    conftest = pytester.path / "conftest.py"
+    conftest.write_text(
+        conftest.read_text("utf-8")
+        + """
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    def broken(): raise OSError("no instruments")
+    item.config.stash[INSTRUMENTS] = broken
+""",
+        encoding="utf-8",
+    )
+
+    run().assert_outcomes(passed=2)
+
+    assert reasons(records) == dict.fromkeys(["test_it", "test_runs"], "OSError: no instruments")
 
 
 def test_the_item_has_its_body_back(pytester: pytest.Pytester, run: Run, app: App) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from pytest_memreturn._explanation import Explanation, Line, Remedy
 from pytest_memreturn._progress import Progress
-from pytest_memreturn._record import Record
+from pytest_memreturn._record import Record, Rounds
 from pytest_memreturn._sizes import KIB, MIB
 from pytest_memreturn.fresh.command import _SWITCHES, Invocation, invocation_of
 from pytest_memreturn.fresh.tie import tie_to
@@ -216,6 +216,11 @@ def test_the_best_remedy_comes_first() -> None:
         ),
         (told(replace(KEPT, ledger={"mapped": 20 * MIB}), GONE, live_bytes=(5, 6)), (True, None)),
         (told(replace(KEPT, ledger=None), GONE, live_bytes=(5, 6)), (None, None)),
+        (
+            told(KEPT, replace(GONE, rounds=Rounds(20, 20, 0, exceeds=True)), live_bytes=(5, 6)),
+            (False, None),
+        ),
+        (told(KEPT, replace(GONE, rounds=Rounds(20, 20, 0)), live_bytes=(5, 6)), (True, None)),
         (told(KEPT, live_bytes=(5,)), (None, "the second call was not judged")),
         (told(KEPT, live_bytes=(5,), ended="too late"), (None, "too late")),
         (told(KEPT, UNJUDGED, live_bytes=(5, 5)), (None, "the test failed by itself")),
@@ -657,3 +662,24 @@ def test_a_test_may_fail_in_a_child_process(capfd: pytest.CaptureFixture[str]) -
     with pytest.raises(RuntimeError, match=r"ended with status 1$"):
         item.runtest()
     assert "LookupError: only there" in capfd.readouterr().err
+
+
+def test_rounds_have_a_child_process_each(tmp_path: Path) -> None:
+    """Whatever stands in the place of the body goes on here."""
+    seen = tmp_path / "seen"
+
+    class Repeated:
+        def run_once(self) -> None:
+            with seen.open("a", encoding="utf-8") as file:
+                file.write(f"{os.getpid()}\n")
+
+        def run_all(self) -> None:
+            self.run_once()
+            self.run_once()
+
+    item = SimpleNamespace(runtest=Repeated().run_all)
+    child.in_child(cast("pytest.Item", item))
+    item.runtest()
+    processes = seen.read_text("utf-8").split()
+    assert len(set(processes)) == 2
+    assert str(os.getpid()) not in processes
