@@ -67,10 +67,9 @@ class MemreturnFixture:
         __tracebackhide__ = True
         self._watches += 1
         label = label or f"watch {self._watches}"
+        keywords = {"max_retained": max_retained, "settle": settle, "release": release}
         try:
-            return self._session.watch(
-                self._item, pid, max_retained, settle=settle, release=release, label=label
-            )
+            return self._session.watch(self._item, pid, keywords, label)
         except InvalidSettingError as error:
             raise error.with_traceback(None) from None
 

@@ -345,22 +345,20 @@ class Session:
             warn=functools.partial(_warn, item),
         )
 
-    def watch(  # noqa: PLR0913 - what a user may give, by its names
-        self,
-        item: pytest.Item,
-        pid: object,
-        max_retained: object,
-        *,
-        settle: object,
-        release: object,
-        label: str,
+    def watch(
+        self, item: pytest.Item, pid: object, keywords: Mapping[str, object], label: str
     ) -> Watch:
         """Another process, judged from outside while a block in `item` runs."""
         from pytest_memreturn._watch import Watch, WatchAttempt, root_of, watch_settings, world
 
         origin = f"memreturn.watch() in {item.nodeid}"
+        release = keywords["release"]
         settings = watch_settings(
-            origin, max_retained, settle, release=release, sources=self._sources
+            origin,
+            keywords["max_retained"],
+            keywords["settle"],
+            release=release,
+            sources=self._sources,
         )
         if self._ratchet is not None and settings.mode.value != "off":
             settings = self._ratchet.applied(settings, item.nodeid, label)

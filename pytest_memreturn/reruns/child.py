@@ -234,6 +234,7 @@ def in_child(item: pytest.Item) -> None:
     if is_repeated:
         repeated.run_once = forked
     else:
+        # On this item alone, and once: `forked` takes itself away before the test runs.
         item.runtest = forked  # type: ignore[method-assign]
 
 
