@@ -17,7 +17,7 @@ import tracemalloc
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -252,7 +252,7 @@ def _live_bytes(instruments: Instruments) -> int:
 def in_child(item: pytest.Item) -> None:
     """Have the body of a test run in a child process that ends, and its failure raised here."""
     # Where rounds stand in the body's place, each of them has a child of its own.
-    repeated = getattr(item.runtest, "__self__", None)
+    repeated: Any = getattr(item.runtest, "__self__", None)
     is_repeated = hasattr(repeated, "run_once")
     run: Callable[[], None] = repeated.run_once if is_repeated else item.runtest
 
