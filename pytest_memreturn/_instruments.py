@@ -58,9 +58,12 @@ class Headcount:
         """Remember what is there now."""
         del allocators
 
-    def end(self, allocators: Sequence[AllocatorStatistics]) -> Survivors:
-        """What has come since; `in_malloc_bytes` is how much more all objects hold of malloc."""
-        del allocators
+    def end(self, allocators: Sequence[AllocatorStatistics], least_count: int = 1) -> Survivors:
+        """What has come since; `in_malloc_bytes` is how much more all objects hold of malloc.
+
+        What there are fewer of than `least_count` of a type is none of it.
+        """
+        del allocators, least_count
         return Survivors()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_memreturn._errors import reading_of
+from pytest_memreturn.allocators.numpy_cache import fill_numpy_cache
 from pytest_memreturn.allocators.thread_cache import thread_cache_filler
 
 # Bound before a test that replaces it for its own ends can reach the readings.
@@ -56,9 +57,10 @@ def level_caches() -> None:
     The interpreter's cache of attributes is emptied: names that are made anew for each look-up
     stay in it until others take their places, so that a body under `asyncio` kept 80 bytes more
     after each run, for hundreds of runs. The cache of free blocks that malloc keeps for this
-    thread is filled.
+    thread is filled, and so is that of numpy, where the program has it.
     """
     _CLEAR_CACHES()
+    fill_numpy_cache()
     _FILL_THREAD_CACHE()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,8 @@ LIVE = "live"
 # The objects that are there are counted once, when this part of the rounds is over and live bytes
 # have risen from point to point so often: of what is over by then nobody needs to know.
 _FIRST_PART, _RISES_TO_COUNT = 4, 3
+# A survivor of rounds comes with each; one in seven may be missed.
+_LEAST_SHARE = 3 / 4
 # Where nobody counted them, so much is told as well by the ledger of the window.
 _PLENTY_BYTES = MIB
 # Counting leaves holes behind. Where the footprint grows by so many times more than what is alive,
@@ -190,7 +191,9 @@ class RoundWatch:
         rounds_since = self._run - self._counted_at
         with contextlib.suppress(Exception):
             if self._counted_at:
-                came = self._headcount.end(statistics)
+                # What looking into the heaps has left behind is no survivor.
+                self._instruments.releaser.collect()
+                came = self._headcount.end(statistics, int(rounds_since * _LEAST_SHARE))
         in_malloc_bytes = None
         if came is not None and came.in_malloc_bytes is not None and came.is_whole:
             in_malloc_bytes = came.in_malloc_bytes * self._run // max(1, rounds_since)
@@ -201,17 +204,7 @@ class RoundWatch:
         }
         if came is not None and came.in_malloc_bytes is None:
             came = None  # nobody could look
-        elif came is not None:
-            # Looking leaves some objects behind itself.
-            each_round = [
-                one for one in came.types if one.count * _MOST_ROUNDS_EACH >= rounds_since
-            ]
-            came = dataclasses.replace(came, types=tuple(each_round))
         return Growers(causes_of_growth(grown, in_malloc_bytes), came)
-
-
-# A survivor of rounds comes at least once in so many of them.
-_MOST_ROUNDS_EACH = 2
 
 
 def _live_bytes(figures: Mapping[str, int]) -> int:

@@ -82,20 +82,9 @@ class Census:
         """
         tracked = gc.get_objects()
         passed = [tracked, blocks, wanted_types, *self._ours]
-        kinds_of_batches = [
-            kinds_among(tracked[first : first + _BATCH]) for first in range(0, len(tracked), _BATCH)
-        ]
+        kinds_of_batches = _kinds_of_batches(tracked)
         self.own = self._what_is_ours(tracked, kinds_of_batches) | set(map(id, passed))
         wanted = _Wanted(frozenset(blocks), larger_than_bytes, frozenset(wanted_types))
-        try:
-            yield from self._all_wanted(tracked, kinds_of_batches, wanted)
-        finally:
-            # It lists the cell of this very name, and would stay until the next collection.
-            tracked.clear()
-
-    def _all_wanted(
-        self, tracked: Sequence[object], kinds_of_batches: Sequence[set[int]], wanted: _Wanted
-    ) -> Iterator[Candidate]:
         seen: set[int] = set()
         followed: set[int] = set()
         for number, kinds in enumerate(kinds_of_batches):
@@ -201,6 +190,14 @@ class _Wanted(NamedTuple):
     def begin_there(self, level: Sequence[object]) -> bool:
         """Whether any of some objects begins in a block."""
         return not self.blocks.isdisjoint(_blocks_of(level))
+
+
+def _kinds_of_batches(tracked: Sequence[object]) -> list[set[int]]:
+    # By itself: where a comprehension is a function, the list of all objects would list the cell
+    # that it is passed in, and stay until the next collection.
+    return [
+        kinds_among(tracked[first : first + _BATCH]) for first in range(0, len(tracked), _BATCH)
+    ]
 
 
 def _blocks_of(objects: Sequence[object]) -> Iterator[int]:

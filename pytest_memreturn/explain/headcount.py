@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -54,21 +55,33 @@ class ObjectHeadcount(Headcount):
                 in_malloc_bytes += size_bytes
         self._in_malloc_bytes, self._is_whole = in_malloc_bytes, census.is_whole
 
-    def end(self, allocators: Sequence[AllocatorStatistics]) -> Survivors:
-        """What has come since, and what of malloc all objects hold now that they did not."""
+    def end(self, allocators: Sequence[AllocatorStatistics], least_count: int = 1) -> Survivors:
+        """What has come since, and what of malloc all objects hold now that they did not.
+
+        Looking closer leaves some objects itself: of a type fewer than `least_count` are none.
+        """
         seen = self._seen
         pooled_bytes, in_malloc_bytes = pooled_up_to_bytes(allocators), 0
         census = Census(self._limit())
         tally = Tally(pooled_bytes)
+        new: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for found in census.candidates((), -1):
             bit = _bit(found.one)
             if not seen[bit >> 3] & 1 << (bit & 7):
                 tally.add(found, found.size_bytes)
+                count_and_bytes = new[found.kind.name]
+                count_and_bytes[0] += 1
+                count_and_bytes[1] += found.size_bytes if found.size_bytes > pooled_bytes else 0
             if found.size_bytes > pooled_bytes:
                 in_malloc_bytes += found.size_bytes
         types = tally.types(ChainFinder(self._limit_with_chains()), census.own)
         is_whole = census.is_whole and self._is_whole
-        return Survivors(types, in_malloc_bytes - self._in_malloc_bytes, is_whole)
+        few_bytes = sum(size_bytes for count, size_bytes in new.values() if count < least_count)
+        return Survivors(
+            tuple(one for one in types if one.count >= least_count),
+            in_malloc_bytes - self._in_malloc_bytes - few_bytes,
+            is_whole,
+        )
 
 
 def _bit(one: object) -> int:

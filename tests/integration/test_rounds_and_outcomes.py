@@ -146,6 +146,7 @@ def test_unittest_under_pdb(run: Run, app: App) -> None:
     run("--pdb").assert_outcomes(passed=2)
 
 
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="pytest has subtests from 9.0 on")
 def test_subtests(run: Run, records: Records, app: App) -> None:
     """They are counted once, and one that fails ends the rounds."""
     app(

@@ -47,6 +47,21 @@ def test_what_came_is_named_with_what_keeps_it() -> None:
     assert len(rows) == 900
 
 
+def test_what_came_seldom_is_none_of_it() -> None:
+    """Nor is what it holds of malloc."""
+    rows: list[Row] = []
+    found = headcount()
+    found.begin(PYTHON)
+    rows += [Row() for _ in range(50)]
+
+    assert {one.count >= 20 for one in found.end(PYTHON, 20).types} == {True}
+    came = found.end(PYTHON, 1000)
+    assert came.types == ()
+    assert came.in_malloc_bytes is not None
+    assert abs(came.in_malloc_bytes) < 60_000
+    assert len(rows) == 50
+
+
 def test_nothing_came() -> None:
     """But for what looking itself leaves."""
     found = headcount()
