@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._allowance import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._outside import Outside
     from pytest_memreturn._record import Rung
     from pytest_memreturn._settings import Settings
-    from pytest_memreturn._snapshot import Counters
+    from pytest_memreturn._snapshot import Counters, Peak
 
 
 class Recorder:
@@ -54,6 +54,7 @@ class Recorder:
         self._before: FullReading
         self._counters: Counters
         self._peak_token: int
+        self._peak_before: Peak | None = None
         self._left_garbage: LeftGarbage
         self._full_collections: int
 
@@ -104,6 +105,18 @@ class Recorder:
         """What is outside now that was not there when the window opened."""
         return self._outside(peak_growth_bytes=0).footprint_bytes
 
+    def aside(self, act: Callable[[], object]) -> None:
+        """Do something inside the window whose own peak is not the window's."""
+        self._peak_before = self._close_peak()
+        try:
+            act()
+        finally:
+            self._peak_token = self._memory.open_peak()
+
+    def _close_peak(self) -> Peak:
+        found, before = self._memory.close_peak(self._peak_token), self._peak_before
+        return found if before is None or before.rss_bytes < found.rss_bytes else before
+
     def close(self, by_rounds: ByRounds | None = None) -> Measurement:
         """Read, climb the ladder only as far as needed, judge.
 
@@ -114,7 +127,7 @@ class Recorder:
         try:
             at_end = self._memory.counters()
         finally:
-            peak = self._memory.close_peak(self._peak_token)
+            peak = self._close_peak()
         peak_growth = max(0, peak.rss_bytes - self._counters.rss_bytes)
         self._instruments.ground.sinks_to(at_end.footprint_bytes)
         outside = self._outside(peak_growth_bytes=peak_growth)

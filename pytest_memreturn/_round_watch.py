@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._by_rounds import ByRounds, Growers, causes_of_growth
@@ -21,6 +21,7 @@ from pytest_memreturn._sizes import MIB
 
 if TYPE_CHECKING:
     from pytest_memreturn._instruments import Instruments
+    from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._settings import Settings
 
 LIVE = "live"
@@ -38,7 +39,7 @@ _MOST_BESIDE = 2
 
 
 class RoundWatch:
-    """Watches the rounds of one test. `outside_bytes` reads what lies beyond the process.
+    """Watches the rounds of one test.
 
     Made before the window opens: what it needs for itself is no growth in it.
     """
@@ -60,13 +61,13 @@ class RoundWatch:
         self._rises = 0
         self._run = 0
         self._live_bytes = self._footprint_bytes = 0
-        self._outside_bytes: Callable[[], int] = int
+        self._recorder: Recorder
         self.overhead_seconds = 0.0
         instruments.releaser.level_caches()
 
-    def begin(self, outside_bytes: Callable[[], int]) -> None:
-        """Read what is there before the first round."""
-        self._outside_bytes = outside_bytes
+    def begin(self, recorder: Recorder) -> None:
+        """Read what is there before the first round; `recorder` has the window open."""
+        self._recorder = recorder
         self._add(0, self._read())
 
     def is_enough(self, number: int) -> bool:
@@ -100,7 +101,7 @@ class RoundWatch:
         counters = self._instruments.memory.counters()
         if counters.error_bytes:
             counters = self._instruments.memory.exact()
-        figures[FOOTPRINT] = counters.footprint_bytes + self._outside_bytes()
+        figures[FOOTPRINT] = counters.footprint_bytes + self._recorder.outside_bytes()
         return figures
 
     def _read_without_garbage(self) -> dict[str, int]:
@@ -127,9 +128,12 @@ class RoundWatch:
             return  # of the objects, the ledger will tell enough
         # Without it the verdict is the same, and the cause may be less exact.
         with contextlib.suppress(Exception):
-            self._headcount.begin(self._instruments.statistics())
+            self._recorder.aside(self._count_objects)
             self._counted_at = number
-            self._instruments.releaser.trim()
+
+    def _count_objects(self) -> None:
+        self._headcount.begin(self._instruments.statistics())
+        self._instruments.releaser.trim()
 
     def _growth_by_name(self) -> dict[str, Growth]:
         """How everything grew that has figures; the footprint as the last one."""

@@ -104,7 +104,7 @@ class RepeatedBody:
                 return
         self.opened = self._attempt.open()
         if self._watch is not None and isinstance(self.opened, Recorder):
-            self._watched(self._watch.begin, self.opened.outside_bytes)
+            self._watched(self._watch.begin, self.opened)
 
     def _is_enough(self, number: int) -> bool:
         if self._watch is None or isinstance(self.opened, str) or self._reason is not None:
