@@ -200,15 +200,13 @@ def _survivors(
             # What a pool has of malloc's blocks is among malloc's own.
             if one.name != "python" and one.counts and not one.is_from_malloc
         )
-        share_bytes = python_share(
+        in_malloc_bytes = python_share(
             live_growth,
-            named_bytes=max(found.in_malloc_bytes or 0, newborn.in_malloc_bytes or 0),
+            by_address_bytes=found.in_malloc_bytes or 0,
+            newborn_bytes=newborn.in_malloc_bytes or 0,
             all_python_bytes=everything,
             all_live_bytes=malloc_live_bytes,
         )
-        # What objects own through a library is not in `everything`: a tensor of 50 MiB was called
-        # native, where all the others had 21 MiB between them.
-        in_malloc_bytes = max(found.in_malloc_bytes or 0, share_bytes)
     if sum(one.bytes for one in newborn.types) > sum(one.bytes for one in found.types):
         found = replace(newborn, is_whole=found.is_whole)
     return found, in_malloc_bytes

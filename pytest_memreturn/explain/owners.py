@@ -53,7 +53,7 @@ def find_owners(
         if not starts:
             continue
         at = address if in_blocks.holds(address, 0) else 0
-        if not at and size_bytes > kind.fixed_bytes:
+        if not at and not kind.is_in_one_piece and size_bytes > kind.fixed_bytes:
             at = buffer_in(in_blocks, one, kind, size_bytes)
         if at:
             found.of_block.setdefault(bisect_right(starts, at) - 1, (one, kind.name))

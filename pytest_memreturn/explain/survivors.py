@@ -107,8 +107,11 @@ class _New:
         if in_library:
             return in_library
         is_new = holds(id(candidate), size_bytes if kind.is_in_one_piece else kind.fixed_bytes)
-        if not is_new and size_bytes - kind.fixed_bytes <= _LARGEST_POOLED_BYTES:
-            return 0  # it has no buffer, or a small one
+        has_small_buffer = size_bytes - kind.fixed_bytes <= _LARGEST_POOLED_BYTES
+        # In one piece there is no buffer to be new: two short numbers of a code object, side by
+        # side, looked like an address.
+        if not is_new and (kind.is_in_one_piece or has_small_buffer):
+            return 0
         if is_new and (kind.is_in_one_piece or size_bytes < _LARGE_BYTES):
             start = id(candidate)
         else:

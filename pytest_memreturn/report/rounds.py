@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_memreturn._sizes import format_size
-from pytest_memreturn.report.printable import joined
+from pytest_memreturn.report.printable import NO_BREAK
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Rounds
@@ -38,7 +38,8 @@ def rounds_in_words(rounds: Rounds) -> str:
         parts.append(f"{rounds.warmup} for warm-up")
     if rounds.growth is not None:
         parts.append(_grew(rounds))
-    return joined(parts)
+    # Not kept whole each: what grew may take more than a line.
+    return f"{NO_BREAK}· ".join(parts)
 
 
 def _run(rounds: Rounds) -> str:

@@ -303,16 +303,20 @@ def test_the_listed_causes_are_the_first_and_the_large(
         assert (slug in found.listed) == listed
 
 
-@given(BYTES, BYTES, BYTES, BYTES)
+@given(BYTES, BYTES, BYTES, BYTES, BYTES)
 def test_the_share_of_python_objects_lies_within_its_bounds(
-    live_growth: int, named: int, all_python: int, all_live: int
+    live_growth: int, by_address: int, newborn: int, all_python: int, all_live: int
 ) -> None:
-    """Never more than all objects have, nor so little that native code had more than there is."""
+    """Never more than was found or all have, nor so little that native code had what is not."""
     share = python_share(
-        live_growth, named_bytes=named, all_python_bytes=all_python, all_live_bytes=all_live
+        live_growth,
+        by_address_bytes=by_address,
+        newborn_bytes=newborn,
+        all_python_bytes=all_python,
+        all_live_bytes=all_live,
     )
-    assert 0 <= share <= all_python
-    assert share >= min(named, all_python)
+    assert by_address <= share <= max(by_address, all_python)
+    assert share >= min(newborn, all_python)
     if live_growth <= all_live:
         assert live_growth - share <= max(0, all_live - all_python)
 

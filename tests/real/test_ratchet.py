@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 # What each test keeps is told by a number, so that a change of the project is one of the number.
-# What the last one frees goes back whatever lies above it in the heap: 3 MB of small blocks did
-# not, once, and were held by malloc.
+# What the last one frees goes back whatever lies above it in the heap: 3 MB of small blocks stayed
+# in 1 of 180 runs (2.9 MiB free inside malloc, of which a trim returned 2.8).
 PROJECT = """
 KEPT = []
 

@@ -117,6 +117,15 @@ def test_a_block_may_hold_a_buffer() -> None:
     assert found.of_block[0] == (large, "bytearray")
 
 
+def test_an_object_in_one_piece_has_no_buffer() -> None:
+    """What it points to is another object; and two short numbers may look like an address."""
+    code = compile("\n".join(f"a{number} = b" for number in range(300)), "large", "exec")
+    KEPT.append(code)
+    middle = id(code.co_consts) + (sys.getsizeof(code) - type(code).__basicsize__) // 2
+    found = find_owners([(middle - 8, middle + 8)], ())
+    assert "code" not in {name for _, name in found.of_block.values()}
+
+
 def test_what_lives_in_nearly_empty_arenas_is_named() -> None:
     """By type; what is free there is shared out by their bytes. Fuller arenas pin nothing."""
     kept = [(number, 0.5 + number) for number in range(300)]

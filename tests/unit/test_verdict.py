@@ -232,23 +232,30 @@ def test_a_negative_census_takes_nothing_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "all_python", "all_live", "share"),
+    ("by_address", "newborn", "all_python", "all_live", "share"),
     [
-        pytest.param(30, 200, 1000, 30, id="what could be named"),
-        pytest.param(0, 200, 1000, 0, id="nobody was named"),
-        pytest.param(0, 930, 1000, 30, id="native code has no more than 70 of the 100"),
-        pytest.param(50, 930, 1000, 50, id="more was named than that"),
-        pytest.param(500, 20, 1000, 20, id="objects have no more than all of them have"),
-        pytest.param(0, 1500, 1000, 600, id="objects that share memory: sizes sum to too much"),
-        pytest.param(-5, 0, 1000, 0, id="never less than nothing"),
+        pytest.param(30, 0, 200, 1000, 30, id="what was found by address"),
+        pytest.param(0, 30, 200, 1000, 30, id="what was newborn"),
+        pytest.param(20, 30, 200, 1000, 30, id="some of the newborn also by address"),
+        pytest.param(0, 0, 200, 1000, 0, id="nobody was named"),
+        pytest.param(0, 0, 930, 1000, 30, id="native code has no more than 70 of the 100"),
+        pytest.param(0, 50, 930, 1000, 50, id="more was named than that"),
+        pytest.param(0, 500, 20, 1000, 20, id="newborns have no more than all have"),
+        pytest.param(50, 0, 20, 1000, 50, id="by address, what a library has for them as well"),
+        pytest.param(0, 0, 1500, 1000, 600, id="objects that share memory: sizes sum to too much"),
+        pytest.param(-5, -5, 0, 1000, 0, id="never less than nothing"),
     ],
 )
 def test_the_share_of_python_objects_where_addresses_do_not_tell(
-    named: int, all_python: int, all_live: int, share: int
+    by_address: int, newborn: int, all_python: int, all_live: int, share: int
 ) -> None:
     """What was named, or what must be theirs for want of anybody else, of a growth of 100."""
     found = python_share(
-        100, named_bytes=named, all_python_bytes=all_python, all_live_bytes=all_live
+        100,
+        by_address_bytes=by_address,
+        newborn_bytes=newborn,
+        all_python_bytes=all_python,
+        all_live_bytes=all_live,
     )
     assert found == share
 
