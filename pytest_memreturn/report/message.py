@@ -39,7 +39,8 @@ _EXPENDABLE = (
         "child",
         "not asked",
     ),
-    *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete", "survivors"),
+    *("pytest", "may own it", "heap", "rounds", "pinned by", "and", "line"),
+    *("incomplete", "survivors"),
     *("try", "one-time"),
 )
 _PLACES = ("main-heap", "thread-arenas", "own-mappings")
@@ -73,22 +74,23 @@ def render_message(record: Record, *, width: int = 100, verbosity: int = 0) -> l
     """
     entries = list(_entries(record, width - LABEL_WIDTH - len(INDENT), verbosity))
     if verbosity < VERBOSE:
-        entries = _few(entries)
+        first = len(wrapped(headline(record), _PAGE_COLUMNS, first="", rest=INDENT))
+        entries = _few(entries, _PAGE_LINES - first)
     lines = wrapped(headline(record), width, first="", rest=INDENT)
     for label, text in entries:
         lines += labelled(label, text, width)
     return lines
 
 
-def _few(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """As many of the entries as fit on a page, and how many more there are."""
+def _few(entries: Sequence[tuple[str, str]], most_lines: int) -> list[tuple[str, str]]:
+    """As many of the entries as fit in so many lines, and how many more there are."""
     lines = [len(labelled(label, text, _PAGE_COLUMNS)) for label, text in entries]
     left_out: set[int] = set()
     # Something to try is always left.
     first_try = next((number for number, one in enumerate(entries) if one[0] == "try"), None)
     for expendable in _EXPENDABLE:
         for number in reversed(range(len(entries))):
-            if 1 + sum(lines) + bool(left_out) <= _PAGE_LINES:
+            if sum(lines) + bool(left_out) <= most_lines:
                 break
             if entries[number][0] == expendable and number != first_try:
                 left_out.add(number)
