@@ -7,7 +7,7 @@ import functools
 import shutil
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -15,12 +15,10 @@ from pytest_memreturn import _marks, _options, _xdist
 from pytest_memreturn._errors import (
     InvalidSettingError,
     MemoryNotReturnedWarning,
-    ReadingUnavailableError,
 )
 from pytest_memreturn._failures import VerdictFailure
-from pytest_memreturn._ground import Lifetime, Pulse
+from pytest_memreturn._lifetimes import Lifetimes
 from pytest_memreturn._progress import Progress
-from pytest_memreturn._scopes import outlives
 from pytest_memreturn._settings import Source, check, resolve
 from pytest_memreturn._test_report import line_number, location, state_of
 from pytest_memreturn._torn_down import TornDown
@@ -67,15 +65,14 @@ class Session:
         self._explains = True
         self._progress = Progress(config)
         self.open_windows: dict[Recorder, Window] = {}
+        self.lifetimes = Lifetimes(self.open_windows, self._instruments_if_any)
+        self.torn_down = TornDown(self.instruments)
         self._problem: str | None = None
         self._ratchet: RatchetRun | None = None
         self._invocation: Invocation | None = None
         if self._settings.explain.value or self._settings.isolate.value:
             self.invocation()
         self._isolates_none = is_a_fresh_run(config) or _is_watched(config)
-        # Of fixtures that are alive, and outlive a test.
-        self._lifetimes: dict[pytest.FixtureDef[Any], Lifetime] = {}
-        self._torn_down = TornDown(self.instruments)
 
     def prepare(self, items: Sequence[pytest.Item]) -> None:
         """Make the instruments before the first test, if any test is to be judged.
@@ -236,7 +233,7 @@ class Session:
             record = self._explained(item, record, settings)
         state.records.append(record)
         if record.verdict == "retained" and settings.mode.value != "record":
-            self._torn_down.expect(item, record)
+            self.torn_down.expect(item, record)
         try:
             self.raise_verdict(item, record, settings)
         except (VerdictFailure, MemoryNotReturnedWarning) as failure:
@@ -379,59 +376,6 @@ class Session:
             warn=functools.partial(_warn, item),
         )
 
-    def fixture_setup(
-        self, fixturedef: pytest.FixtureDef[Any], node: Node
-    ) -> Generator[None, T, T]:
-        """Set up a fixture; what outlives the test that needs it first is not that test's."""
-        __tracebackhide__ = True
-        if isinstance(node, pytest.Item):
-            self._torn_down.watch(node)
-        if fixturedef.scope == "function":
-            return (yield)
-        if not self.open_windows:
-            return (yield from self._lifetime_begins(fixturedef))
-        from pytest_memreturn._measure import exclude
-
-        outlived = {
-            recorder: window
-            for recorder, window in self.open_windows.items()
-            if outlives(fixturedef.scope, window)
-        }
-        # The first fixture may need others; they end before it does, and are part of it.
-        for recorder in outlived:
-            del self.open_windows[recorder]
-        try:
-            return (yield from exclude(list(outlived), fixturedef.argname, fixturedef.scope))
-        finally:
-            self.open_windows |= outlived
-
-    def _lifetime_begins(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, T, T]:
-        __tracebackhide__ = True
-        before = self._pulse()
-        try:
-            return (yield)
-        finally:
-            after = self._pulse()
-            if before is not None and after is not None:
-                self._lifetimes[fixturedef] = Lifetime(before, after)
-
-    def fixture_ended(self, fixturedef: pytest.FixtureDef[Any]) -> None:
-        """Expect garbage where a fixture has ended that outlived the tests before."""
-        # pytest ends a fixture once for each test that used it; only the first time it has a value.
-        if fixturedef.scope == "function" or fixturedef.cached_result is None:
-            return
-        lifetime = self._lifetimes.pop(fixturedef, None)
-        if self._instruments is not None:
-            self._instruments[1].ground.ended(lifetime)
-
-    def _pulse(self) -> Pulse | None:
-        if self._instruments is None:
-            return None
-        try:
-            return self._instruments[1].pulse()
-        except ReadingUnavailableError:
-            return None  # the next window will say so
-
     def instruments(self) -> Instruments:
         """What this process measures with, and what hooks have added to it."""
         from pytest_memreturn._additions import with_additions
@@ -447,7 +391,10 @@ class Session:
 
     def instruments_in_use(self) -> Instruments:
         """The same for a report; where nothing was judged here, no hook is asked for it."""
-        return self._instruments[1] if self._instruments else self._bare_instruments()
+        return self._instruments_if_any() or self._bare_instruments()
+
+    def _instruments_if_any(self) -> Instruments | None:
+        return self._instruments[1] if self._instruments else None
 
     def _bare_instruments(self) -> Instruments:
         from pytest_memreturn._measure import instruments

@@ -158,11 +158,13 @@ class _Judging:
     ) -> Generator[None, object, object]:
         """Keep what outlives a test out of its window; outermost, to see all that set-up does."""
         __tracebackhide__ = True
-        return (yield from self.session.fixture_setup(fixturedef, request.node))
+        if isinstance(request.node, pytest.Item):
+            self.session.torn_down.watch(request.node)
+        return (yield from self.session.lifetimes.fixture_setup(fixturedef))
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         """What lived longer than one test may be garbage now."""
-        self.session.fixture_ended(fixturedef)
+        self.session.lifetimes.fixture_ended(fixturedef)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

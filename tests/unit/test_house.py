@@ -77,6 +77,7 @@ FLOORS = (
     ("_properties",),
     ("_test_report",),
     ("_torn_down",),
+    ("_lifetimes",),
     ("_between_rounds",),
     ("_rounds",),
     ("_ratchet_run",),
