@@ -33,6 +33,18 @@ class Span:
         """How far the footprint grew in it."""
         return self.after.footprint_bytes() - self.before.footprint_bytes()
 
+    def growth_by_allocator(self) -> dict[str, tuple[int, int]]:
+        """How much more each allocator had handed out after it, and how much more was free."""
+        before = {one.name: one for one in self.before.allocators}
+        return {
+            one.name: (
+                one.live_bytes - (before[one.name].live_bytes if one.name in before else 0),
+                one.free_bytes - (before[one.name].free_bytes if one.name in before else 0),
+            )
+            for one in self.after.allocators
+            if one.counts
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Stock:

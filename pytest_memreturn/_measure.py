@@ -96,7 +96,12 @@ class Attempt:
     def open(self) -> Recorder | str:
         """A recorder with its window open, or the reason why there is none."""
         try:
-            recorder = Recorder(self.instruments(), self.settings, detailed=self.window == "block")
+            recorder = Recorder(
+                self.instruments(),
+                self.settings,
+                detailed=self.window == "block",
+                around=tuple(self.open_windows),
+            )
             recorder.open()
         except Exception as error:  # noqa: BLE001 - see the class
             return reason_of(error)

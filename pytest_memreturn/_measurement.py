@@ -37,6 +37,7 @@ class Measurement:
     readings: Mapping[Rung, int]
     hidden_bytes: int = 0
     excluded: tuple[Exclusion, ...] = ()
+    examined_bytes: int = 0
     settled_seconds: float = 0.0
     before: Snapshot | None = None
     at_gate: Snapshot | None = None
@@ -75,6 +76,7 @@ class Measurement:
             hidden_bytes=self.hidden_bytes,
             drift_bytes=self.before.drift_bytes if self.before else 0,
             excluded=self.excluded,
+            examined_bytes=self.examined_bytes,
             settled_seconds=self.settled_seconds,
             peak_growth_bytes=self.peak_growth_bytes,
             peak_quality=self.peak.quality,

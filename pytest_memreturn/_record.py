@@ -93,7 +93,8 @@ class Record:
     `readings` are footprints by rung of the release ladder. `ledger` is ``None`` where the
     accounts were not needed: for most windows that returned their memory.
     `hidden_bytes` is the part of what was retained that the footprint does not show, since it
-    grew into memory that was resident and free before. `excluded` is not part of it.
+    grew into memory that was resident and free before. `excluded` is not part of it,
+    nor is `examined_bytes`: what it took to find out who had the memory of windows inside.
     `drift_bytes` is how far the footprint had moved before the window since the layout was read
     from which the ledger starts, which may be that of an earlier window.
     `settled_seconds` is how long the figure went on falling by itself after the window.
@@ -122,6 +123,7 @@ class Record:
     hidden_bytes: int = 0
     drift_bytes: int = 0
     excluded: tuple[Exclusion, ...] = ()
+    examined_bytes: int = 0
     settled_seconds: float = 0.0
     peak_growth_bytes: int | None = None
     peak_quality: PeakQuality | None = None

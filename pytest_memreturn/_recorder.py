@@ -38,18 +38,27 @@ class Recorder:
     """Measures one window: `open`, run what is to be judged, `close`.
 
     `detailed` climbs to the gate and closes the ledger for every window, also for one that
-    has clearly returned its memory.
+    has clearly returned its memory. `around`: the recorders of the windows around this one, which
+    are not charged for what it takes to examine it.
     """
 
     def __init__(
-        self, instruments: Instruments, settings: Settings, *, detailed: bool = False
+        self,
+        instruments: Instruments,
+        settings: Settings,
+        *,
+        detailed: bool = False,
+        around: Sequence[Recorder] = (),
     ) -> None:
         self._instruments = instruments
         self._memory = instruments.memory
         self._settings = settings
         self._detailed = detailed
         self._overhead_seconds = 0.0
+        self._around = around
         self._excluded: list[Excluded] = []
+        self._examined: list[Span] = []
+        self._examined_from: FullReading | None = None
         self._outside_baseline: OutsideBaseline
         self._before: FullReading
         self._counters: Counters
@@ -90,6 +99,17 @@ class Recorder:
     def end_exclusion(self, begun: FullReading, fixture: str, scope: str) -> None:
         """Take what grew since `begun` out of the window: it is the fixture's, by right."""
         self._excluded.append(Excluded(fixture, scope, Span(begun, self._level_reading())))
+
+    def begin_examination(self) -> None:
+        """Mark where somebody looks closer at a window inside this one, with all trimmed."""
+        self._examined_from = self._level_reading()
+
+    def end_examination(self) -> None:
+        """Take what grew since then out of the window: it is ours."""
+        begun, self._examined_from = self._examined_from, None
+        if begun is not None:
+            self._instruments.releaser.trim()
+            self._examined.append(Span(begun, self._level_reading()))
 
     def _level_reading(self) -> FullReading:
         started = self._instruments.clock()
@@ -147,6 +167,7 @@ class Recorder:
             ),
             by_rounds=by_rounds,
             excluded=[one.exclusion() for one in self._excluded],
+            examined_bytes=sum(one.footprint_bytes() for one in self._examined),
         )
         if self._detailed or not self._clearly_fine(at_end, window):
             self._climb(window)
@@ -195,7 +216,7 @@ class Recorder:
         live = {one.name: one.live_bytes for one in self._before.allocators if one.counts}
         free = {one.name: one.free_bytes for one in self._before.allocators if one.counts}
         rooms = dict(free)
-        for span in self._excluded:
+        for span in self._spans():
             for name, (live_growth, free_growth) in span.growth_by_allocator().items():
                 live[name] = live.get(name, 0) + live_growth
                 free[name] = free.get(name, 0) + free_growth
@@ -309,11 +330,15 @@ class Recorder:
                 self._instruments.releaser.trim()
             self._read_rung(window, window.gate)
 
+    def _spans(self) -> list[Span]:
+        """What of the window is not its own."""
+        return [*(one.span for one in self._excluded), *self._examined]
+
     def _close_books(self, window: WindowState) -> None:
         """Close the ledger at the gate; for memory that was retained, find who has it."""
         reading = self._instruments.full_reading(window.outside)
         window.readings[window.gate] = reading.footprint_bytes()
-        spans = [one.span for one in self._excluded]
+        spans = self._spans()
         window.stock = take_stock(self._before, reading, spans)
         # What was granted on the way up was granted without the ledger.
         window.allowance = self._allowance(window.peak_growth_bytes, window.by_rounds)
@@ -327,6 +352,20 @@ class Recorder:
         evidence = Evidence(
             self._before, reading, spans, window.newborn, window.released, filled_up
         )
+        if window.released is not None:
+            self._begin_examination()
+        self._examine(window, evidence)
+        for one in self._around:
+            with contextlib.suppress(Exception):  # then they are charged for it
+                one.end_examination()
+
+    def _begin_examination(self) -> None:
+        # Once memory has been trimmed: that it went back is for those around to be seen, too.
+        for one in self._around:
+            with contextlib.suppress(Exception):
+                one.begin_examination()
+
+    def _examine(self, window: WindowState, evidence: Evidence) -> None:
         findings = explain(self._instruments, evidence, lambda: self._read_after_trim(window))
         window.stock = findings.stock
         window.causes, window.explanation = findings.causes, findings.explanation
@@ -363,4 +402,6 @@ class Recorder:
 
     def _read_after_trim(self, window: WindowState) -> tuple[Mapping[str, int], FullReading]:
         given_back = self._instruments.releaser.trim_measured(self._footprint_bytes)
-        return given_back, self._instruments.full_reading(window.outside)
+        reading = self._instruments.full_reading(window.outside)
+        self._begin_examination()
+        return given_back, reading

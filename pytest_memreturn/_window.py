@@ -34,18 +34,6 @@ class Excluded:
         """The same as plain data."""
         return Exclusion(self.fixture, self.scope, self.span.footprint_bytes())
 
-    def growth_by_allocator(self) -> dict[str, tuple[int, int]]:
-        """How much more each allocator had handed out after it, and how much more was free."""
-        before = {one.name: one for one in self.span.before.allocators}
-        return {
-            one.name: (
-                one.live_bytes - (before[one.name].live_bytes if one.name in before else 0),
-                one.free_bytes - (before[one.name].free_bytes if one.name in before else 0),
-            )
-            for one in self.span.after.allocators
-            if one.counts
-        }
-
 
 @dataclass(slots=True)
 class WindowState:
@@ -53,6 +41,7 @@ class WindowState:
 
     `counts_all_hidden`: the figure is compared with that of another run, which must not depend on
     what either was held against. `by_rounds`: what rounds say, where there are any.
+    `examined_bytes`: what examining windows inside this one left.
     """
 
     gate: Gate
@@ -63,6 +52,7 @@ class WindowState:
     counts_all_hidden: bool = False
     by_rounds: ByRounds | None = None
     excluded: list[Exclusion] = field(default_factory=list)
+    examined_bytes: int = 0
     readings: dict[Rung, int] = field(default_factory=dict)
     newborn: Survivors = field(default_factory=Survivors)
     released: Mapping[str, int] | None = None
@@ -72,9 +62,9 @@ class WindowState:
     explanation: Explanation | None = None
 
     def grown_bytes(self, rung: Rung) -> int:
-        """How far the footprint grew, but for what was excluded."""
-        excluded = sum(one.bytes for one in self.excluded)
-        return self.readings[rung] - self.readings["baseline"] - excluded
+        """How far the footprint grew, but for what was excluded or is ours."""
+        not_its_own = sum(one.bytes for one in self.excluded) + self.examined_bytes
+        return self.readings[rung] - self.readings["baseline"] - not_its_own
 
     def hidden_bytes(self, rung: Rung) -> int:
         """What grew without showing in the footprint, where it counts; known with the ledger.
@@ -120,6 +110,7 @@ class WindowState:
             readings=dict(self.readings),
             hidden_bytes=self.hidden_bytes(judged_at),
             excluded=tuple(self.excluded),
+            examined_bytes=self.examined_bytes,
             settled_seconds=self.settled_seconds,
             before=self.stock.before if self.stock else None,
             at_gate=self.stock.at_gate if self.stock else None,

@@ -87,6 +87,16 @@ def details(record: Record) -> Details:
     )
 
 
+def _left_out(record: Record) -> Iterator[str]:
+    for fixture in record.excluded:
+        size = format_size(fixture.bytes)
+        name = f"{fixture.scope} fixture {fixture.fixture}"
+        yield f"{size} of {name}, first set up here, are left out"
+    if record.examined_bytes:
+        size = format_size(record.examined_bytes)
+        yield f"{size} that it took to examine windows inside this one are left out"
+
+
 def _notes(record: Record, found: Explanation) -> Iterator[str]:
     """What a reader has to know to understand the figures."""
     if record.hidden_bytes:
@@ -94,10 +104,7 @@ def _notes(record: Record, found: Explanation) -> Iterator[str]:
         yield f"{hidden} of it fills memory that was free, and resident, before the test"
     if record.reserve_bytes:
         yield f"{format_size(record.reserve_bytes)} of what is allowed came on top as a reserve"
-    for fixture in record.excluded:
-        size = format_size(fixture.bytes)
-        name = f"{fixture.scope} fixture {fixture.fixture}"
-        yield f"{size} of {name}, first set up here, are left out"
+    yield from _left_out(record)
     if record.rounds is not None:
         yield f"rounds: {rounds_in_words(record.rounds)}".replace(NO_BREAK, " ")
     if record.settled_seconds:

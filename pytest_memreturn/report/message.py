@@ -139,16 +139,23 @@ def _entries(record: Record, columns: int, verbosity: int) -> Iterator[tuple[str
     yield from _outside(found, verbosity)
     yield from strip_lines(record, found, columns, verbosity)
     yield from holder_lines(record, found, verbosity)
-    for fixture in record.excluded:
-        if not (matters(record, abs(fixture.bytes)) or verbosity >= VERBOSE):
-            continue
-        name = f"{fixture.scope} fixture {fixture.fixture}"
-        yield "excluded", f"{format_size(fixture.bytes)} of {name}, first set up in this test"
+    yield from _excluded(record, verbosity)
     yield from rerun_lines(record, found, verbosity)
     for advice in advice_lines(record, found):
         yield "try", advice
     if verbosity >= VERBOSE:
         yield from _figures(record, found)
+
+
+def _excluded(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
+    """What is no part of what was kept."""
+    for fixture in record.excluded:
+        if matters(record, abs(fixture.bytes)) or verbosity >= VERBOSE:
+            name = f"{fixture.scope} fixture {fixture.fixture}"
+            yield "excluded", f"{format_size(fixture.bytes)} of {name}, first set up in this test"
+    examined = record.examined_bytes
+    if matters(record, abs(examined)) or (verbosity >= VERBOSE and examined):
+        yield "excluded", f"{format_size(examined)} that it took to examine windows inside this one"
 
 
 def _figures(record: Record, found: Explanation) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 Judge = Callable[..., dict[str, Any]]
 
+HERE = Path(__file__).parent
 SIZE = 40_000_000
 SOURCE = "workloads_windows.py"
 
@@ -35,6 +39,18 @@ def test_what_outlives_the_window_is_retained(judge: Judge, workload: str, tests
     assert 0.9 * SIZE <= record["retained_bytes"] <= 1.2 * SIZE
     chain = record["explanation"]["survivors"][0]["chain"]
     assert {"test_leak": "kept (list)", "TestKeeps": "TestKeeps.cache"}[workload] in chain
+
+
+def test_a_window_inside_another() -> None:
+    """The work-load checks its own figures."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"{HERE / SOURCE}::test_nested"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stdout
 
 
 def test_what_comes_back_with_a_body_s_fixtures(judge: Judge) -> None:

@@ -7,6 +7,8 @@ from typing import ClassVar
 
 import pytest
 
+from pytest_memreturn import MemoryNotReturned, MemreturnFixture
+
 kept: list[object] = []
 # Always a mapping of its own, which goes back when it is freed.
 SIZE = 40_000_000
@@ -42,6 +44,18 @@ def test_whole(grows: list[bytearray]) -> None:
 @pytest.mark.usefixtures("leaks")
 def test_leak() -> None:
     """Its fixture keeps it."""
+
+
+def test_nested(memreturn: MemreturnFixture) -> None:
+    """What the inner block keeps is kept in the outer, and no more: not what looking for it took.
+
+    With small objects, many arenas are grown by a look for those that survived: 1.7 MiB.
+    """
+    outer, inner = memreturn("50 MiB"), memreturn("1 MiB")
+    with outer, pytest.raises(MemoryNotReturned), inner:
+        kept.append([bytes(1000) for _ in range(4000)])
+    assert inner.retained_bytes >= 4_000_000
+    assert abs(outer.retained_bytes - inner.retained_bytes) < 500_000
 
 
 class _Service:

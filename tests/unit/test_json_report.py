@@ -52,6 +52,7 @@ RETAINED = Record(
     hidden_bytes=4,
     drift_bytes=-5,
     excluded=(Exclusion("server", "session", -6),),
+    examined_bytes=7,
     processes=(WatchedProcess(5, "python", "python -m serve", 3, 9, "process 5 sleeps"),),
     earlier_attempts=(Attempt("unjudged", None, None, "cannot read"),),
     isolation=Isolation({"MALLOC_ARENA_MAX": "1"}, "malloc", 0.25),

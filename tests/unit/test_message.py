@@ -415,6 +415,18 @@ def test_what_is_excluded_is_said() -> None:
     ]
 
 
+def test_what_it_took_to_examine_others_is_said() -> None:
+    """Where it is much, or all is to be said."""
+    assert entry(replace(HELD, examined_bytes=30 * MIB), "excluded") == [
+        "30.0 MiB that it took to examine windows inside this one"
+    ]
+    little = replace(HELD, examined_bytes=100)
+    assert entry(little, "excluded") == []
+    assert entry(little, "excluded", verbosity=2) == [
+        "100 B that it took to examine windows inside this one"
+    ]
+
+
 @pytest.mark.parametrize(
     ("gate", "steps"),
     [

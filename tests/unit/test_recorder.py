@@ -1544,6 +1544,46 @@ def test_what_the_test_kept_beside_a_fixture_counts() -> None:
     assert found.before == with_ranges(1000)
 
 
+class Leaves(Looks):
+    """Looks, and leaves more in the process than was there."""
+
+    def survivors(self, before: Snapshot, after: Snapshot) -> Survivors:
+        """Nobody is found; 5,000 bytes more are mapped."""
+        process = self._process
+        process.reading = with_ranges(1000, 700, 5000)
+        return super().survivors(before, after)
+
+
+@pytest.mark.parametrize("trim", [False, True])
+def test_what_it_takes_to_examine_a_window_is_not_charged_to_those_around(*, trim: bool) -> None:
+    """That the one inside retained is, as it should be; at either gate."""
+    process = Now(with_ranges(1000))
+    instruments = replace(process.instruments(), examiner=Leaves(process))
+    outer = Recorder(instruments, settings(trim=trim))
+    outer.open()
+    inner = Recorder(instruments, settings(trim=trim), around=[outer])
+    inner.open()
+    process.reading = with_ranges(1000, 700)
+    assert inner.close().retained_bytes == 700
+    found = outer.close()
+    assert (found.outcome, found.retained_bytes, found.examined_bytes) == ("retained", 700, 5000)
+    assert found.ledger is not None
+    assert found.ledger.to_dict()["mapped"] == 700
+    record = found.to_record("t", window="call", label=None, location=None)
+    assert record.examined_bytes == 5000
+
+
+def test_those_around_that_cannot_be_read_are_charged() -> None:
+    """The verdict on the window inside stands."""
+    process = Now(with_ranges(1000))
+    instruments = replace(process.instruments(), examiner=Leaves(process))
+    closed = Recorder(instruments, settings())
+    inner = Recorder(instruments, settings(), around=[closed])
+    inner.open()
+    process.reading = with_ranges(1000, 700)
+    assert inner.close().outcome == "retained"
+
+
 def test_a_fixture_may_give_memory_back() -> None:
     """What the test took in its place is the test's."""
     found = windowed(Now(with_ranges(4000)), with_ranges(1000), with_ranges(4000))
