@@ -33,27 +33,28 @@ def _tables(found: Mapping[str, Any]) -> Iterator[str]:
     cells = found["cells"]
     yield "### Alarm or silence"
     yield ""
-    head = ["what the work does", *(tool.title for tool in _JUDGES)]
-    yield from grid(
-        head,
-        (
-            [case.title, *(_said(case, cells[case.name][tool.name]) for tool in _JUDGES)]
-            for case in CASES
-        ),
-    )
-    yield ""
+    for group in _groups(_JUDGES):
+        yield from grid(
+            ["what the work does", *(tool.column() for tool in group)],
+            (
+                [case.title, *(_said(case, cells[case.name][tool.name]) for tool in group)]
+                for case in CASES
+            ),
+        )
+        yield ""
     yield "### What the alarm names"
     yield ""
-    # Only an alarm that was wanted has somebody to name.
-    yield from grid(
-        ["what the work does", *(tool.title for tool in TOOLS)],
-        (
-            [case.title, *(_named(cells[case.name][tool.name]) for tool in TOOLS)]
-            for case in CASES
-            if case.expected in (ALARM, EITHER)
-        ),
-    )
-    yield ""
+    for group in _groups(TOOLS):
+        # Only an alarm that was wanted has somebody to name.
+        yield from grid(
+            ["what the work does", *(tool.column() for tool in group)],
+            (
+                [case.title, *(_named(cells[case.name][tool.name]) for tool in group)]
+                for case in CASES
+                if case.expected in (ALARM, EITHER)
+            ),
+        )
+        yield ""
     yield "### Summed up"
     yield ""
     wanted = sum(case.expected != EITHER for case in CASES)
@@ -61,6 +62,12 @@ def _tables(found: Mapping[str, Any]) -> Iterator[str]:
         ["tool", f"right, of {wanted}", "missed", "false alarms", "CPU seconds it adds"],
         (_summed_up(tool, found) for tool in _JUDGES),
     )
+
+
+def _groups(tools: Sequence[Tool]) -> Iterator[list[Tool]]:
+    """Tools that are made for tests, and then others: one table for all would be too wide."""
+    yield [tool for tool in tools if tool.is_for_tests]
+    yield [tool for tool in tools if not tool.is_for_tests]
 
 
 def _said(case: Case, cell: Mapping[str, Any]) -> str:

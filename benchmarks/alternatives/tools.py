@@ -167,6 +167,12 @@ class Tool:
     # What its output has if it says whose the memory is; None: it never does.
     cause: Callable[[Case], str | None] = lambda _: None
     environment: Mapping[str, str] = field(default_factory=dict)
+    # Made for tests: it fails them by itself, and nobody has to write a fixture.
+    is_for_tests: bool = False
+
+    def column(self) -> str:
+        """What stands over its cells: of several ways to use one tool, what they differ in."""
+        return self.title.rpartition(", ")[2]
 
     def text(self, case: Case) -> str:
         """The file of a test in which this tool watches the work."""
@@ -216,6 +222,7 @@ TOOLS = (
         PLUGIN,
         declaration=_marked,
         cause=_our_cause,
+        is_for_tests=True,
     ),
     Tool(
         "memreturn-trim",
@@ -226,6 +233,7 @@ TOOLS = (
         PLUGIN,
         declaration=_trimmed,
         cause=_our_cause,
+        is_for_tests=True,
     ),
     Tool(
         "memreturn-explain",
@@ -236,6 +244,7 @@ TOOLS = (
         (*PLUGIN, "-vv", "--memreturn-explain"),
         declaration=_marked,
         cause=_our_cause,
+        is_for_tests=True,
     ),
     Tool(
         "limit-leaks",
@@ -245,6 +254,7 @@ TOOLS = (
         "pytest-memray",
         MEMRAY,
         declaration=lambda case: f'@pytest.mark.limit_leaks("{_size(case.limit_bytes)}")',
+        is_for_tests=True,
     ),
     Tool(
         "limit-memory",
@@ -256,6 +266,7 @@ TOOLS = (
         declaration=lambda case: (
             f'@pytest.mark.limit_memory("{_size(case.needs_bytes + case.limit_bytes)}")'
         ),
+        is_for_tests=True,
     ),
     Tool(
         "memray",
@@ -276,6 +287,7 @@ TOOLS = (
         cause=lambda case: r"heap=\+" if case.cause == "live-native" else None,
         # As its documentation says: without pymalloc, and without buffers.
         environment={"PYTHONMALLOC": "malloc", "PYTHONUNBUFFERED": "1"},
+        is_for_tests=True,
     ),
     Tool(
         "tracemalloc",

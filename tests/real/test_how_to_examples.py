@@ -87,3 +87,13 @@ def test_every_example_is_run_and_on_a_page() -> None:
         if FOLDER.resolve() in path.parents
     }
     assert files <= included
+
+
+def test_the_picture_in_the_readme_is_there_and_small() -> None:
+    """A picture as a page can have it on a slow line, with words for who does not see it."""
+    (alternative, path), *others = re.findall(
+        r"!\[([^]]*)\]\(([^)]+)\)", RECORD.README.read_text(encoding="utf-8")
+    )
+    assert not others
+    assert len(alternative) > 40
+    assert 10_000 < (ROOT / path).stat().st_size < 150_000
