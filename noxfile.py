@@ -368,6 +368,14 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-q", "-n", "-W", "--keep-going", "docs", "docs/_build/html")
 
 
+@nox.session(python=PYTHONS[-1], default=False)
+def linkcheck(session: nox.Session) -> None:
+    """Follow every link of the documentation that leads out of it: this needs the network."""
+    session.install("--editable", ".", "--group", "docs")
+    out = scratch(session) / "links"
+    session.run("sphinx-build", "-q", "-b", "linkcheck", "docs", str(out))
+
+
 @nox.session
 def package(session: nox.Session) -> None:
     """Build what would be published, and check that nothing is missing or left over."""
