@@ -119,8 +119,8 @@ def extended(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def browser(session: nox.Session) -> None:
-    """Look at the HTML report in Chromium, which has to be there."""
-    session.install(".", "--group", "test", "--group", "browser")
+    """Look at the HTML report and the documentation in Chromium, which has to be there."""
+    session.install(".", "--group", "test", "--group", "browser", "--group", "docs")
     session.env["MEMRETURN_TEST_EVERYTHING"] = "1"
     run_suite(session, "-m", "browser")
 
