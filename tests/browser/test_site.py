@@ -141,6 +141,6 @@ def test_the_scheme_is_the_readers(site: Path, tab: Page) -> None:
     tab.goto((site / "index.html").as_uri())
     grounds = []
     for scheme in ("light", "dark"):
-        tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        tab.emulate_media(color_scheme=scheme)
         grounds.append(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert len(set(grounds)) == 2
