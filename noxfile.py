@@ -368,6 +368,14 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-q", "-n", "-W", "--keep-going", "docs", "docs/_build/html")
 
 
+@nox.session(python=PYTHONS[0], default=False)
+def docs_outputs(session: nox.Session) -> None:
+    """Write anew what is made by running something: drawings, tables, output of terminals."""
+    session.install("--editable", ".", "--group", "test")
+    session.run("python", "-m", "docs.scripts.house")
+    session.run("python", "-m", "docs.scripts.outputs", *session.posargs)
+
+
 @nox.session(python=PYTHONS[-1], default=False)
 def linkcheck(session: nox.Session) -> None:
     """Follow every link of the documentation that leads out of it: this needs the network."""
