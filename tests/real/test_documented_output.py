@@ -45,4 +45,12 @@ def test_every_place_on_a_page_is_filled_by_a_scene() -> None:
     source = (ROOT / "docs" / "scripts" / "scenes.py").read_text(encoding="utf-8")
     names = [name for name, _ in shown()]
     assert len(names) == len(set(names))
-    assert [one for one in names if f'"{one}":' not in source] == []
+    by_name = {scene.__name__ for scene in scenes.EXPERIMENTS}
+    assert [one for one in names if one not in by_name and f'"{one}":' not in source] == []
+
+
+def test_every_experiment_is_on_a_page() -> None:
+    """What nobody reads need not be run."""
+    scripts = {one.stem for one in (ROOT / "docs" / "experiments").glob("*.py")}
+    assert {scene.__name__ for scene in scenes.EXPERIMENTS} == scripts - {"experiment", "strategies"}
+    assert scripts - {"experiment"} <= {name for name, _ in shown()}
