@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -259,6 +261,40 @@ def strategies(_: Path) -> Pieces:
     }
 
 
+_TUTORIAL = ROOT / "examples" / "tutorial"
+
+
+def tutorial(folder: Path) -> Pieces:
+    """The project of the tutorial, from the first run to a pull request that goes back."""
+
+    def take(state: str) -> None:
+        for file in sorted((_TUTORIAL / state).glob("*.py")):
+            shutil.copy(file, folder)
+
+    judged = ("--memreturn", "--memreturn-report")
+    take("start")
+    plain = pytest(folder, "-q")
+    first = pytest(folder, *judged)
+    take("no_cache")
+    second = pytest(folder, *judged)
+    take("finish")
+    workflow = (_TUTORIAL / "finish/.github/workflows/memory.yml").read_text("utf-8")
+    (gate,) = re.findall(r"- run: pytest (.*)", workflow)
+    summary = folder / "summary.md"
+    command = [word.replace("$GITHUB_STEP_SUMMARY", str(summary)) for word in shlex.split(gate)]
+    gated = pytest(folder, *command)
+    shutil.copy(_TUTORIAL / "start" / "meters.py", folder)
+    pytest(folder, *command)
+    return {
+        "tutorial-plain": fenced(re.sub(r" in [\d.]+s", "", cut(plain, " passed", " passed"))),
+        "tutorial-table": fenced(cut(first, "= memory returned to", r"^\d+ judged")),
+        "tutorial-cache": fenced(cut(first, "_ test_totals _", "try .*find what")),
+        "tutorial-malloc": fenced(cut(second, "_ test_busiest _", "MemoryNotReturned$")),
+        "tutorial-gate": fenced(cut(gated, "= memory returned to", r"^\d+ judged")),
+        "tutorial-summary": cut(summary.read_text("utf-8"), r"\*\*2 retained", r"test_busiest"),
+    }
+
+
 EXPERIMENTS = (
     _experiment("heap_or_mapping"),
     _experiment("heap_top"),
@@ -281,6 +317,7 @@ SCENES: tuple[Scene, ...] = (
     beside,
     pool,
     ratchet,
+    tutorial,
     *EXPERIMENTS,
     strategies,
 )
