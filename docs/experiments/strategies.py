@@ -40,10 +40,11 @@ def result_first() -> None:
 
 
 def results_between() -> None:
+    # A piece and a result are a little less than a page, so there is a result on each.
     pieces = []
-    for _ in range(PIECES * 32):
-        pieces.append(bytes(PIECE // 32))
-        result.append(bytes(1_000))
+    for _ in range(PIECES * 19):
+        pieces.append(bytes(3_400))
+        result.append(bytes(560))
     del pieces
 
 
@@ -124,7 +125,7 @@ WAYS = {
     "freed in malloc's heap, the result above it": Way(in_the_heap, stays=True),
     "the same, then `malloc_trim(0)`": Way(then_trim),
     "freed in malloc's heap, the result taken first": Way(result_first),
-    "freed in malloc's heap, results between the pieces": Way(
+    "smaller pieces of 3 KiB, a small result after each": Way(
         results_between, stays=True, remains=True
     ),
     "blocks of 1 MiB, which malloc maps": Way(large_blocks),

@@ -52,7 +52,8 @@ def run(folder: Path, *command: str, **variables: str) -> str:
 
 def pytest(folder: Path, *arguments: str, **variables: str) -> str:
     """What a run of pytest prints."""
-    return run(folder, "-m", "pytest", "-p", "no:cacheprovider", *arguments, **variables)
+    # -P, because the package that is installed is wanted, also where its source lies.
+    return run(folder, "-P", "-m", "pytest", "-p", "no:cacheprovider", *arguments, **variables)
 
 
 def cut(text: str, first: str, last: str) -> str:
