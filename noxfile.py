@@ -371,8 +371,9 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], default=False)
 def docs_outputs(session: nox.Session) -> None:
     """Write anew what is made by running something: drawings, tables, output of terminals."""
-    session.install("--editable", ".", "--group", "test")
+    session.install("--editable", ".", "--group", "test", "--group", "browser")
     session.run("python", "-m", "docs.scripts.house")
+    session.run("python", "-m", "docs.scripts.pictures")
     session.run("python", "-m", "docs.scripts.outputs", *session.posargs)
 
 

@@ -1,4 +1,4 @@
-"""A day of electricity meters: a line for each minute, a list with a reading of each meter."""
+"""A day of electricity meters: a line for each minute, each meter's reading in it."""
 
 import json
 from array import array
@@ -8,7 +8,7 @@ _shown = {}
 
 
 def totals(path):
-    """What each meter used in the whole day; asked for again, it comes from memory."""
+    """What each meter used in the day; asked for again, it comes from memory."""
     if path not in _days:
         with open(path) as file:
             _days[path] = array("d", json.loads(next(file)))
@@ -19,7 +19,7 @@ def totals(path):
 
 
 def busiest(path):
-    """The readings of the minute in which most was used; the start page shows them, too."""
+    """The readings of the busiest minute; the start page shows them, too."""
     with open(path) as file:
         # Line by line: what is never there at once need not come back.
         _shown[path] = max(file, key=lambda line: sum(json.loads(line)))

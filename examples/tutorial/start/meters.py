@@ -1,4 +1,4 @@
-"""A day of electricity meters: a line for each minute, a list with a reading of each meter."""
+"""A day of electricity meters: a line for each minute, each meter's reading in it."""
 
 import json
 
@@ -20,7 +20,7 @@ def totals(path):
 
 
 def busiest(path):
-    """The readings of the minute in which most was used; the start page shows them, too."""
+    """The readings of the busiest minute; the start page shows them, too."""
     with open(path) as file:
         lines = file.readlines()
     _shown[path] = max(lines, key=lambda line: sum(json.loads(line)))
