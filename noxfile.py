@@ -119,8 +119,8 @@ def extended(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def browser(session: nox.Session) -> None:
-    """Look at the HTML report in Chromium, which has to be there."""
-    session.install(".", "--group", "test", "--group", "browser")
+    """Look at the HTML report and the documentation in Chromium, which has to be there."""
+    session.install(".", "--group", "test", "--group", "browser", "--group", "docs")
     session.env["MEMRETURN_TEST_EVERYTHING"] = "1"
     run_suite(session, "-m", "browser")
 
@@ -369,6 +369,23 @@ def docs(session: nox.Session) -> None:
     """Build the documentation; a broken reference or any other warning fails."""
     session.install("--editable", ".", "--group", "docs")
     session.run("sphinx-build", "-q", "-n", "-W", "--keep-going", "docs", "docs/_build/html")
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def docs_outputs(session: nox.Session) -> None:
+    """Write anew what is made by running something: drawings, tables, output of terminals."""
+    session.install("--editable", ".", "--group", "test", "--group", "browser")
+    session.run("python", "-m", "docs.scripts.house")
+    session.run("python", "-m", "docs.scripts.pictures")
+    session.run("python", "-m", "docs.scripts.outputs", *session.posargs)
+
+
+@nox.session(python=PYTHONS[-1], default=False)
+def linkcheck(session: nox.Session) -> None:
+    """Follow every link of the documentation that leads out of it: this needs the network."""
+    session.install("--editable", ".", "--group", "docs")
+    out = scratch(session) / "links"
+    session.run("sphinx-build", "-q", "-b", "linkcheck", "docs", str(out))
 
 
 @nox.session

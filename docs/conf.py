@@ -30,6 +30,13 @@ default_role = "code"
 autodoc_member_order = "bysource"
 
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 
 html_theme = "furo"
 html_title = f"{project} {release}"
+# Its button to the source of a page lies outside of all landmarks; the repository has the source.
+html_theme_options: dict[str, object] = {"top_of_page_buttons": []}
+html_show_sourcelink = False
+html_static_path = ["_static"]
+html_js_files = ["reading.js"]
+html_css_files = ["reading.css"]

@@ -88,10 +88,9 @@ def run_examples(report: Path) -> int:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "examples"]
     # Warnings of other plugins that happen to be installed are no errors of the examples.
     command += ["-o", "filterwarnings=default"]
-    # A distribution of its own, with tests of its own.
-    command += ["--ignore=examples/slab_pool"]
-    # What the how-to pages show, one run at a time.
-    command += ["--ignore=examples/how_to"]
+    # A distribution of its own, with tests of its own; a project in several states; and what the
+    # how-to pages show, one run at a time.
+    command += [f"--ignore=examples/{name}" for name in ("slab_pool", "tutorial", "how_to")]
     command += ["--memreturn-report", f"--memreturn-report=json:{report}"]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 

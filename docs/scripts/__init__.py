@@ -1,0 +1,1 @@
+"""What is made by running something: drawings, tables, output of terminals."""
