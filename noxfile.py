@@ -374,7 +374,8 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], default=False)
 def docs_outputs(session: nox.Session) -> None:
     """Write anew what is made by running something: drawings, tables, output of terminals."""
-    session.install("--editable", ".", "--group", "test", "--group", "browser")
+    groups = ("test", "browser", "libraries", "servers")
+    session.install("--editable", ".", *(part for one in groups for part in ("--group", one)))
     session.run("python", "-m", "docs.scripts.house")
     session.run("python", "-m", "docs.scripts.pictures")
     session.run("python", "-m", "docs.scripts.outputs", *session.posargs)

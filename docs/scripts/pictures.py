@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docs.scripts.scenes import DOCS, ROOT, pytest
+from docs.scripts.runs import DOCS, ROOT, pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

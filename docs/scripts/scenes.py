@@ -3,74 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
+from docs.scripts.how_tos import EXAMPLES, Example, said
+from docs.scripts.runs import DOCS, ROOT, cut, fenced, pytest, run
 
 # Pieces of Markdown by name. A scene makes several where one run follows from another.
 Pieces: TypeAlias = Mapping[str, str]
 Scene: TypeAlias = Callable[[Path], Pieces]
-
-# As wide as a block on a page, so that nothing has to be scrolled.
-COLUMNS = "92"
-# What would make a run something else than an ordinary one with ordinary allocators.
-_UNWANTED = ("GLIBC_TUNABLES", "MALLOC_", "PYTEST_", "PYTHONMALLOC", "CI", "BUILD_NUMBER")
-
-
-def run(folder: Path, *command: str, **variables: str) -> str:
-    """What a command prints, where it ends well, or as a run of pytest of which tests failed."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(_UNWANTED)}
-    environment |= {
-        "COLUMNS": COLUMNS,
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTEST_PLUGINS": "pytest_memreturn.plugin",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    ended = subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        env=environment | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    is_pytest = "pytest" in command
-    if ended.returncode not in ({0, 1} if is_pytest else {0}):
-        raise RuntimeError(f"{command} ended with {ended.returncode}: {ended.stdout}{ended.stderr}")
-    return ended.stdout
-
-
-def pytest(folder: Path, *arguments: str, **variables: str) -> str:
-    """What a run of pytest prints."""
-    # -P, because the package that is installed is wanted, also where its source lies.
-    return run(folder, "-P", "-m", "pytest", "-p", "no:cacheprovider", *arguments, **variables)
-
-
-def cut(text: str, first: str, last: str) -> str:
-    """The lines from the first that `first` matches to the next that `last` does."""
-    lines = text.splitlines()
-    begin = next((at for at, line in enumerate(lines) if re.search(first, line)), None)
-    if begin is None:
-        raise RuntimeError(f"no line has {first!r}: {text}")
-    end = next((at for at in range(begin, len(lines)) if re.search(last, lines[at])), None)
-    if end is None:
-        raise RuntimeError(f"no line has {last!r} from there on: {text}")
-    return "\n".join(line.rstrip() for line in lines[begin : end + 1])
-
-
-def fenced(text: str, language: str = "text") -> str:
-    """A block of Markdown."""
-    return f"```{language}\n{text}\n```"
 
 
 def python_blocks(page: str) -> list[str]:
@@ -104,16 +50,9 @@ def invalid_setting(folder: Path) -> Pieces:
 
 
 def readme(_: Path) -> Pieces:
-    """The examples that the first page shows: one of its tests, and the table."""
-    said = pytest(
-        ROOT,
-        *("-o", "filterwarnings=default"),
-        *("examples/test_json.py", "examples/test_numpy.py", "--memreturn-report"),
-    )
-    return {
-        "previews": fenced(cut(said, "_ test_previews _", "MemoryNotReturned$")),
-        "table": fenced(cut(said, "= memory returned to", r"^\d+ judged")),
-    }
+    """The example that the first page shows."""
+    said = pytest(ROOT, "-o", "filterwarnings=default", "examples/test_json.py::test_previews")
+    return {"previews": fenced(cut(said, "_ test_previews _", "MemoryNotReturned$"))}
 
 
 _SCRIPTED = """
@@ -296,6 +235,18 @@ def tutorial(folder: Path) -> Pieces:
     }
 
 
+def _how_to(example: Example) -> Scene:
+    """An example of a how-to page."""
+
+    def scene(_: Path) -> Pieces:
+        return {example.name: fenced(said(example))}
+
+    scene.__name__ = example.name
+    return scene
+
+
+HOW_TOS = tuple(_how_to(one) for one in EXAMPLES if one.shown is not None)
+
 EXPERIMENTS = (
     _experiment("heap_or_mapping"),
     _experiment("heap_top"),
@@ -319,6 +270,7 @@ SCENES: tuple[Scene, ...] = (
     pool,
     ratchet,
     tutorial,
+    *HOW_TOS,
     *EXPERIMENTS,
     strategies,
 )

@@ -26,7 +26,7 @@ def shape(text: str) -> list[str]:
     """The lines that have to be the same, each without what may differ."""
     if text.startswith("```json\n{"):
         return _keys(json.loads(text.removeprefix("```json\n").removesuffix("```")))
-    found = []
+    found: list[str] = []
     for line in _FOLDED.sub(" ", _BARS.sub("", text)).splitlines():
         words = _FIGURE.sub("N", line).rstrip(" -=_")
         if _LABEL.match(line):
@@ -36,8 +36,10 @@ def shape(text: str) -> list[str]:
             if label in _ENTRIES:
                 rest = " ".join(rest).split(" · ")[: _ENTRIES[label]]
             words = " ".join([label, *rest])
-        if words.strip(" -=_|"):
-            found.append(" ".join(words.strip(" -=_").split()))
+        said = " ".join(words.strip(" -=_").split())
+        # Of processes that grew alike, another machine may have more or fewer.
+        if words.strip(" -=_|") and found[-1:] != [said]:
+            found.append(said)
     return found
 
 

@@ -127,5 +127,5 @@ def test_an_example_that_is_wrong_would_be_seen(pytester: pytest.Pytester) -> No
 def test_the_excerpt_in_the_readme_is_one() -> None:
     """The test that it shows is the one that the demonstration runs."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (excerpt,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    excerpt, *_ = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     assert excerpt in (ROOT / "examples" / "test_json.py").read_text(encoding="utf-8")

@@ -102,3 +102,12 @@ def test_a_report_is_compared_by_its_keys() -> None:
     from docs.scripts.shapes import shape
 
     assert shape('```json\n{"a": 1, "b": {"c": [2]}}\n```') == [".a", ".b.c"]
+
+
+def test_the_picture_in_the_readme_is_there_and_small() -> None:
+    """A picture as a page can have it on a slow line, with words for who does not see it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (alternative, path), *others = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", readme)
+    assert not others
+    assert len(alternative) > 40
+    assert 10_000 < (ROOT / path).stat().st_size < 150_000

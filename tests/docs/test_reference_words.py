@@ -53,8 +53,8 @@ def test_every_keyword_of_the_marker_has_a_row() -> None:
     call = ast.parse(written.replace("*, ", "")).body[0]
     assert isinstance(call, ast.Expr)
     assert isinstance(call.value, ast.Call)
-    section, _, _ = page("options.md").partition("## The fixture")
-    rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    table, _, _ = page("options.md").partition("\n(windows)=")
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     assert rows == [one.arg for one in call.value.keywords]
 
 

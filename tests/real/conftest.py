@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ HERE = Path(__file__).parent
 MIB = 1024 * 1024
 
 Judge: TypeAlias = Callable[..., dict[str, Any]]
+Needs: TypeAlias = Callable[..., None]
 Check: TypeAlias = Callable[[Mapping[str, Any]], None]
 
 
@@ -56,6 +58,21 @@ def judge(tmp_path: Path) -> Judge:
         return {**record, "stdout": ended.stdout}
 
     return run
+
+
+@pytest.fixture
+def needs() -> Needs:
+    """Leave a test out where a module is not installed, if anything may be left out."""
+
+    def check(*modules: str) -> None:
+        missing = [one for one in modules if importlib.util.find_spec(one) is None]
+        if missing:
+            left_out = f"left out: not installed: {', '.join(missing)}"
+            if os.environ.get("MEMRETURN_TEST_EVERYTHING"):
+                pytest.fail(left_out)
+            pytest.skip(left_out)
+
+    return check
 
 
 @pytest.fixture

@@ -1,57 +1,46 @@
-"""Write what the how-to pages show of these tests: ``python examples/how_to/record.py [NAME...]``.
-
-Each run is pytest in a process of its own; what it says of its tests goes to
-``docs/how-to/output/NAME.txt``. ``tests/real/test_how_to_examples.py`` makes the same runs and
-checks that they end as they did when that was written.
-"""
+"""The examples of the how-to pages: which runs there are, and how each ends."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-OUTPUT = ROOT / "docs" / "how-to" / "output"
-README = ROOT / "README.md"
+from docs.scripts.runs import PYTEST, ROOT, ended
 
+EXAMPLES_FOLDER = ROOT / "examples" / "how_to"
 PASSED, FAILED = 0, 1
-CAUSE = re.compile(r"^ +cause +([a-z-]+):", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Example:
-    """One run, and how it ends."""
+    """One run, and how it ends.
+
+    `shown`: what of it a page shows, as a pattern. `needs`: modules that are not in the group
+    `test`. `is_long`: it takes a minute, for it runs again what retained.
+    """
 
     name: str
     test: str
-    # Where it lies, and is run.
-    folder: Path = HERE
+    folder: Path = EXAMPLES_FOLDER
     options: tuple[str, ...] = ()
     status: int = FAILED
-    # Whether a page shows what it says, and which lines of it.
     shown: str | None = None
     needs: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
-    # Takes a minute: it runs again what retained.
     is_long: bool = False
 
 
 _MESSAGE = r"(?ms)^_+ .*?(?=^=+ )"
+_ENTRIES = r"(?ms)^(kept|grew) .*?(?=^$)"
+_WATCHED = r"(?ms)(?<=^E       ).*: kept .*?(?=^$)"
 _SUMMARY = r"(?ms)^=+ memory returned.*?(?=^=+ \d)"
 _MEMRAY = ("-p", "pytest_memray.plugin", "--memray")
 
-# The one whose message the README quotes, which cannot include a file.
-QUOTED = "previews"
-_QUOTATION = re.compile(r"(?<=```text\n)_+ test_previews _+\n.*?(?=```)", re.DOTALL)
-
 EXAMPLES = (
-    Example(QUOTED, "test_json.py::test_previews", HERE.parent, shown=_MESSAGE),
     Example("titles", "test_titles_before.py", shown=_MESSAGE),
     Example(
         "titles-explained",
@@ -105,58 +94,38 @@ EXAMPLES = (
         variables={"PYTHONMALLOC": "malloc", "PYTHONUNBUFFERED": "1"},
     ),
     Example("psleak-after", "test_psleak_after.py", shown=_MESSAGE),
+    Example("watched-server", "server", shown=_WATCHED, needs=("uvicorn",)),
+    Example("rounds", "test_rounds.py", shown=_ENTRIES),
+    Example(
+        "executor",
+        "test_children.py::test_executor_left_running",
+        EXAMPLES_FOLDER.parent,
+        shown=_ENTRIES,
+    ),
 )
 
 
 def run(example: Example) -> subprocess.CompletedProcess[str]:
     """The run of an example, with no plugin but this one and those that it names."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull]
-    return subprocess.run(
-        [*command, "--rootdir=.", *example.options, example.test],
-        cwd=example.folder,
-        env={
-            **os.environ,
-            "COLUMNS": "92",
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "PYTEST_PLUGINS": "pytest_memreturn.plugin",
-            **example.variables,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
+    found = ended(
+        example.folder,
+        *PYTEST,
+        *("-c", os.devnull, "--rootdir=.", *example.options, example.test),
+        **example.variables,
     )
+    if found.returncode != example.status:
+        raise RuntimeError(
+            f"{example.name} ended with {found.returncode} instead of {example.status}: "
+            f"{found.stdout}{found.stderr}"
+        )
+    return found
 
 
-def said(example: Example, output: str) -> str:
-    """The part of an output that a page shows."""
+def said(example: Example) -> str:
+    """What a page shows of it."""
     assert example.shown is not None
+    output = run(example).stdout
     found = re.search(example.shown, output)
-    assert found is not None, output
-    return found[0].rstrip() + "\n"
-
-
-def quote(message: str) -> None:
-    """Put a message into the README, in the place of that of another day."""
-    text, count = _QUOTATION.subn(lambda _: message, README.read_text(encoding="utf-8"))
-    assert count == 1, "the README quotes it once"
-    README.write_text(text, encoding="utf-8")
-
-
-def main() -> None:
-    """Write what is shown, all of it or what is named."""
-    for example in EXAMPLES:
-        if example.shown is None or (sys.argv[1:] and example.name not in sys.argv[1:]):
-            continue
-        ended = run(example)
-        assert ended.returncode == example.status, ended.stdout + ended.stderr
-        OUTPUT.mkdir(exist_ok=True)
-        text = said(example, ended.stdout)
-        (OUTPUT / f"{example.name}.txt").write_text(text, encoding="utf-8")
-        if example.name == QUOTED:
-            quote(text)
-        print(example.name)
-
-
-if __name__ == "__main__":
-    main()
+    if found is None:
+        raise RuntimeError(f"nothing in it is {example.shown!r}: {output}")
+    return found[0].rstrip()
