@@ -17,6 +17,7 @@ from docs.scripts import how_tos  # noqa: E402 - after the path
 
 sys.path.remove(str(ROOT))
 
+INCLUDED = re.compile(r"^```\{literalinclude\} (\S+)$", re.MULTILINE)
 # Those that a page shows are played with everything else that pages show.
 UNSHOWN = [one for one in how_tos.EXAMPLES if one.shown is None]
 
@@ -41,11 +42,10 @@ def test_every_example_is_run_and_on_a_page() -> None:
     files = {path.relative_to(FOLDER).as_posix() for path in FOLDER.glob("**/test_*.py")}
     run = {one.test.partition("::")[0] for one in how_tos.EXAMPLES}
     assert {one for one in files if one not in run and Path(one).parts[0] not in run} == set()
+    pages = sorted((ROOT / "docs" / "how-to").glob("*.md"))
     included = {
         (page.parent / name).resolve()
-        for page in (ROOT / "docs" / "how-to").glob("*.md")
-        for name in re.findall(
-            r"^```\{literalinclude\} (\S+)$", page.read_text("utf-8"), re.MULTILINE
-        )
+        for page in pages
+        for name in INCLUDED.findall(page.read_text("utf-8"))
     }
     assert {(FOLDER / one).resolve() for one in files} <= included
