@@ -33,12 +33,11 @@ def growth_in_words(rounds: Rounds) -> str:
 
 def rounds_in_words(rounds: Rounds) -> str:
     """How many rounds there were, and what they tell."""
-    parts = [_run(rounds)]
+    parts = [_whole(_run(rounds))]
     if rounds.warmup:
-        parts.append(f"{rounds.warmup} for warm-up")
+        parts.append(_whole(f"{rounds.warmup} for warm-up"))
     if rounds.growth is not None:
         parts.append(_grew(rounds))
-    # Not kept whole each: what grew may take more than a line.
     return f"{NO_BREAK}· ".join(parts)
 
 
@@ -48,15 +47,22 @@ def _run(rounds: Rounds) -> str:
     return str(rounds.run)
 
 
+def _whole(part: str) -> str:
+    """A part that stays in one piece where the line is folded."""
+    return part.replace(" ", NO_BREAK)
+
+
 def _grew(rounds: Rounds) -> str:
-    text = _GROWTH[rounds.growth or "none"]
+    text = _whole(_GROWTH[rounds.growth or "none"])
     if rounds.growth == "none":
         return text
-    figure = _WHAT_GREW.get(rounds.figure, f"what is alive in {rounds.figure}")
+    what = _WHAT_GREW.get(rounds.figure, f"what is alive in {rounds.figure}")
     if not rounds.points:
         return text
     _, first_live, first_footprint = rounds.points[0]
     _, last_live, last_footprint = rounds.points[-1]
     if rounds.figure == "footprint":
-        return f"{text}: {figure} by {format_size(last_footprint - first_footprint)}"
-    return f"{text}: {figure}, with {format_size(last_live - first_live)} in all"
+        how_much = f"{what} by {format_size(last_footprint - first_footprint)}"
+    else:
+        how_much = f"{what}, with {format_size(last_live - first_live)} in all"
+    return f"{text}: {_whole(how_much)}"

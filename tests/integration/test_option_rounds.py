@@ -99,8 +99,8 @@ def test_the_message(run: Run, app: App) -> None:
         [
             "grew 64 B per round (allowed 0 B per round, default), steadily over 112 rounds",
             "  footprint *",
-            "  rounds     152 of 200, which were enough to be certain · 2 for warm-up ·",
-            "             it grew steadily: what is alive, with 9.5 KiB in all",
+            "  rounds     152 of 200, which were enough to be certain · 2 for warm-up · it grew*",
+            "             what is alive, with 9.5 KiB in all",
             "  cause      live-python: 9.5 KiB *",
             "FAILED test_app.py::test_it - grew 64 B per round *",
         ]

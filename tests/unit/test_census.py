@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from pytest_memreturn.explain import census as census_room
 from pytest_memreturn.explain.census import BLOCK_BITS, Candidate, Census
@@ -14,9 +14,6 @@ from pytest_memreturn.explain.kinds import Kinds, size_of
 from pytest_memreturn.explain.of_one_type import OfOneType
 from pytest_memreturn.explain.time_limit import time_limit
 from pytest_memreturn.testing import Script, ScriptedProbe
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def blocks_of(*objects: object) -> set[int]:
@@ -59,6 +56,7 @@ def test_large_objects_are_candidates_wherever_they_are(monkeypatch: pytest.Monk
     assert id(small) not in {id(one.one) for one in found}
 
 
+@pytest.mark.usefixtures("few_objects")
 def test_what_is_shared_deeply_is_followed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty tuples of the one before twice would be 2**40 ways to the first."""
     nested: tuple[object, ...] = (1, "x" * 100)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
 from pytest_memreturn._instruments import Headcount
 from pytest_memreturn._snapshot import AllocatorStatistics
 from pytest_memreturn.explain.headcount import ObjectHeadcount
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.usefixtures("few_objects")
 
 PYTHON = (AllocatorStatistics("python", 1, 2),)
 
