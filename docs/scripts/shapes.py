@@ -8,7 +8,9 @@ import re
 # The entry of a failure message; its further lines are indented deeper.
 _LABEL = re.compile(r"^  (?=[a-z])")
 _FOLDED = re.compile(r"\n {13}(?=\S)")
-_FIGURE = re.compile(r"[+-]?\d[\d,]*(\.\d+)?")
+_FIGURE = re.compile(r"[+-]?\d[\d,]*(\.\d+)?( [KMGT]?i?B\b)?")
+# What is named by whoever made it, anew each time, or by how the machine calls its Python.
+_NAMED = re.compile(r"(?<=/sem\.mp-)\w+|(?<=\bpython)3[\d.]*")
 _BARS = re.compile(r"\|[█░·].*$", re.MULTILINE)
 # Of lines whose number and order depend on sizes: what a reader should find in each of them.
 _ENTRIES = {
@@ -28,7 +30,7 @@ def shape(text: str) -> list[str]:
         return _keys(json.loads(text.removeprefix("```json\n").removesuffix("```")))
     found: list[str] = []
     for line in _FOLDED.sub(" ", _BARS.sub("", text)).splitlines():
-        words = _FIGURE.sub("N", line).rstrip(" -=_")
+        words = _FIGURE.sub("N", _NAMED.sub("", line)).rstrip(" -=_")
         if _LABEL.match(line):
             label, *rest = re.split(r" {2,}| (?=try )", words.strip(), maxsplit=1)
             if label in _OPTIONAL:
@@ -40,7 +42,13 @@ def shape(text: str) -> list[str]:
         # Of processes that grew alike, another machine may have more or fewer.
         if words.strip(" -=_|") and found[-1:] != [said]:
             found.append(said)
-    return found
+    return _with_remedies_sorted(found)
+
+
+def _with_remedies_sorted(lines: list[str]) -> list[str]:
+    """The best remedy comes first, which of two that return next to nothing is an accident."""
+    remedies = iter(sorted(one for one in lines if one.startswith("remedy ")))
+    return [next(remedies) if one.startswith("remedy ") else one for one in lines]
 
 
 def _keys(value: object, above: str = "") -> list[str]:
