@@ -110,6 +110,7 @@ def test_wrong_option_is_said_once(pytester: pytest.Pytester, run: Run) -> None:
 _WORKERS = ("--tx", "2*popen")
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "arguments",
     [
