@@ -134,7 +134,7 @@ def test_an_orphan_is_ours_by_user_and_time(file: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("growth", "expected"), [(None, False), (MIB - 1, False), (MIB, True), (MIB + 1, True)]
+    ("growth", "expected"), [(None, False), (MIB * 7 // 8 - 1, False), (MIB, True), (MIB + 1, True)]
 )
 def test_beside_siblings_an_orphan_needs_growth(
     growth: int | None, file: Path, *, expected: bool
@@ -212,7 +212,7 @@ def test_system_v_segments_are_told_by_their_creator() -> None:
     assert not is_own(system_v(0)), "a creator in another namespace"
 
 
-@pytest.mark.parametrize(("growth", "expected"), [(MIB - 1, False), (MIB, True)])
+@pytest.mark.parametrize(("growth", "expected"), [(MIB * 7 // 8 - 1, False), (MIB, True)])
 def test_a_system_v_segment_of_a_dead_creator_is_an_orphan(growth: int, *, expected: bool) -> None:
     """Beside siblings it needs growth, as any other."""
     with another_process("pass") as pid:
