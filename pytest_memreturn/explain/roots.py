@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import FrameType, ModuleType
 from typing import Any, cast
 
@@ -90,21 +90,23 @@ def _is_fixture(found: type) -> bool:
     return module_of(found) == "_pytest.fixtures" and of_type(found, "__qualname__") == "FixtureDef"
 
 
-def _frames() -> Iterator[tuple[str, FrameType]]:
+def _frames() -> list[tuple[str, FrameType]]:
     """Every frame of every thread with the thread's name, but for those of this package."""
     # As threads themselves have it, whatever a class of somebody's makes of it.
     names = {_IDENT.__get__(one): _NAME.__get__(one) for one in threading.enumerate()}
-    of_pytest = []
-    for ident, top in sys._current_frames().items():  # noqa: SLF001 - documented, for debuggers
-        frame: FrameType | None = top
+    found, of_pytest = [], []
+    frame: FrameType | None
+    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - documented, for debuggers
         while frame is not None:
             module = _module_of_frame(frame)
             if module.partition(".")[0] in {"_pytest", "pluggy", "pytest"}:
                 of_pytest.append((names.get(ident, str(ident)), frame))
             elif not module.startswith(_OWN_MODULES):
-                yield names.get(ident, str(ident)), frame
-            frame = frame.f_back
-    yield from of_pytest
+                found.append((names.get(ident, str(ident)), frame))
+            # Not kept at the end: among them is the frame of this function, which would keep
+            # itself, and with it those of pytest, until the next collection.
+            frame = frame.f_back  # noqa: PLW2901
+    return found + of_pytest
 
 
 def _module_of_frame(frame: FrameType) -> str:
