@@ -32,6 +32,9 @@ class Growers:
 
     def added_to(self, explanation: Explanation) -> Explanation:
         """The explanation with the survivors that came round by round, where somebody looked."""
+        if self.causes is not None:
+            # What grew is alive; free memory that something keeps in place is no part of it.
+            explanation = replace(explanation, pins=())
         if self.survivors is None:
             return explanation
         return replace(explanation, survivors=self.survivors.types)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_memreturn._by_rounds import ByRounds, Growers, causes_of_growth
-from pytest_memreturn._explanation import Explanation, Survivors, SurvivorType
+from pytest_memreturn._explanation import Explanation, Pin, Survivors, SurvivorType
 from pytest_memreturn._record import Rounds
+from pytest_memreturn._verdict import Causes
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,14 @@ def test_survivors_of_rounds_take_the_place_of_those_of_the_window() -> None:
 
     assert Growers().added_to(old) == old
     assert Growers(survivors=Survivors()).added_to(old).survivors == ()
+
+
+def test_nothing_is_pinned_where_what_grew_is_alive() -> None:
+    """Free memory that something keeps in place is no part of the growth."""
+    old = Explanation(pins=(Pin("list", 1, 88, "nearly empty arenas", 16, 800_000),))
+
+    assert Growers().added_to(old) == old
+    assert Growers(causes=Causes({"live-python": 64})).added_to(old).pins == ()
 
 
 def test_what_rounds_may_keep_together() -> None:
