@@ -39,8 +39,8 @@ _EXPENDABLE = (
         "child",
         "not asked",
     ),
-    *("pytest", "may own it", "heap", "rounds", "pinned by", "and", "line"),
-    *("incomplete", "survivors"),
+    *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete"),
+    *("rounds", "survivors"),
     *("try", "one-time"),
 )
 _PLACES = ("main-heap", "thread-arenas", "own-mappings")
