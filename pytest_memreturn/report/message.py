@@ -86,13 +86,14 @@ def _few(entries: Sequence[tuple[str, str]], most_lines: int) -> list[tuple[str,
     """As many of the entries as fit in so many lines, and how many more there are."""
     lines = [len(labelled(label, text, _PAGE_COLUMNS)) for label, text in entries]
     left_out: set[int] = set()
-    # Something to try is always left.
-    first_try = next((number for number, one in enumerate(entries) if one[0] == "try"), None)
+    # Something to try is always left, and the line of code that somebody waited for.
+    labels = [label for label, _ in entries]
+    wanted = {labels.index(label) for label in ("try", "line") if label in labels}
     for expendable in _EXPENDABLE:
         for number in reversed(range(len(entries))):
             if sum(lines) + bool(left_out) <= most_lines:
                 break
-            if entries[number][0] == expendable and number != first_try:
+            if labels[number] == expendable and number not in wanted:
                 left_out.add(number)
                 lines[number] = 0
     kept = [one for number, one in enumerate(entries) if number not in left_out]

@@ -40,7 +40,7 @@ def test_html_by_suffix_and_by_prefix(pytester: pytest.Pytester, run: Run) -> No
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     first, second = _words(pytester.path / "a.html"), _words(pytester.path / "b.txt")
     for words in (first, second):
-        assert "1 of 2 kept 30.0 MiB between them." in words
+        assert "1 of 2 kept 30.0 MiB ." in words
         assert "30.0 100.0 5.0 unexplained test_app.py::test_keeps_30" in words
         assert "test_returns[&lt;script&gt;alert(1)&lt;/script&gt;]" in words
         assert "the script has no reading at end" in words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import sys
 
 import numpy as np
@@ -79,15 +80,17 @@ def test_what_is_ours_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """This package's objects, what they keep in lists and the like, and what a caller names."""
     ours = ScriptedProbe([Script(1)])
     inner = ["x" * 300]
-    ours._scripts = [inner]  # type: ignore[list-item]
+    buffer = mmap.mmap(-1, 4096)
+    ours._scripts = [inner, buffer]  # type: ignore[list-item]
     mine = {"y" * 300}
     theirs = ["z" * 300]
     census = Census(ours=[mine])
-    wanted = (ours, inner, *inner, mine, *mine, theirs)
-    found = found_among(monkeypatch, census, [ours, inner, ours._scripts, mine, theirs], *wanted)
+    wanted = (ours, inner, *inner, buffer, mine, *mine, theirs)
+    tracked = [ours, inner, ours._scripts, buffer, mine, theirs]
+    found = found_among(monkeypatch, census, tracked, *wanted)
     seen = {id(one.one) for one in found}
     assert id(theirs) in seen
-    assert seen.isdisjoint(map(id, (ours, inner, inner[0], mine, *mine)))
+    assert seen.isdisjoint(map(id, (ours, inner, inner[0], buffer, mine, *mine)))
     assert {id(ours), id(inner), id(mine)} <= census.own
 
 

@@ -194,7 +194,7 @@ ONE_OF_EACH = [RETURNED, retained("t.py::test_k"), UNJUDGED, SKIPPED]
 def test_totals_and_rows() -> None:
     """Most retained first, then what was not judged; each row has sizes in MiB."""
     text = Reader(page(ONE_OF_EACH)).text
-    assert "1 of 2 kept 90.0 MiB between them." in text
+    assert "1 of 2 kept 90.0 MiB . judged 2" in text
     assert re.search(r"judged 2 retained 1 returned 1 unjudged 2 ", text)
     rows = [
         "90.0 ≥ 120.0 2.0 held-by-malloc t.py::test_k [t.py::test_k]",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Holding, SurvivorType
+from pytest_memreturn._explanation import AllocatorGrowth, Explanation, Holding, Line, SurvivorType
 from pytest_memreturn._outside import ChildProcess, Segment
 from pytest_memreturn._record import Exclusion, Record
 from pytest_memreturn._sizes import KIB, MIB
@@ -509,3 +509,14 @@ def test_every_label_stands_clear_of_its_text() -> None:
         *("uncounted", "statistics", "drift", "exact"),
     }
     assert all(line.startswith("  ") and line[12] == " " != line[13] for line in lines[1:])
+
+
+def test_the_line_that_somebody_waited_for_is_on_the_page() -> None:
+    """However much else there is to say; of several the first."""
+    lines = (Line("a.py", 1, 90 * MIB), Line("b.py", 2, 9 * MIB), Line("c.py", 3, 9 * MIB))
+    assert EVERYTHING.explanation is not None
+    crowded = replace(EVERYTHING, explanation=replace(EVERYTHING.explanation, lines=lines))
+    said = render_message(crowded, width=100)
+    assert len(said) <= 12
+    assert [line for line in said if line.startswith("  line ")] == ["  line       90.0 MiB a.py:1"]
+    assert any(line.startswith("  try ") for line in said)
