@@ -113,7 +113,7 @@ def _returned_alone(alone: Answer) -> str | None:
     kept = format_size(first.retained_bytes or 0)
     return (
         f"alone it returns its memory (it keeps {kept}): "
-        "what earlier tests leave behind makes the difference"
+        "what earlier tests leave behind makes the difference, and isolate=True keeps it out"
     )
 
 

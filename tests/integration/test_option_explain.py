@@ -135,7 +135,7 @@ def test_alone_it_returns_its_memory(
     assert found["incomplete"] == [
         (
             "alone it returns its memory (it keeps 1.0 MiB): "
-            "what earlier tests leave behind makes the difference"
+            "what earlier tests leave behind makes the difference, and isolate=True keeps it out"
         )
     ]
     assert found["remedies"] == []
