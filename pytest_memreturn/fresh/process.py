@@ -51,27 +51,35 @@ def start(
 
 
 def has_ended_within(process: subprocess.Popen[bytes], seconds: float | None) -> bool:
-    """Wait for the end of a process, at most so long (``None``: for ever)."""
-    if seconds is not None and hasattr(os, "pidfd_open"):
-        # `Popen.wait` with a limit sleeps for up to 50 ms between two looks.
+    """Wait for the end of a process, at most so long (``None``: for ever).
+
+    Where the kernel helps, it is not reaped: until then nobody else can have its number. Elsewhere
+    its group is ended at once, while that is most likely its own.
+    """
+    if hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):
             pidfd = os.pidfd_open(process.pid)
             try:
                 poll = select.poll()
                 poll.register(pidfd, select.POLLIN)
-                if not poll.poll(seconds * 1000):
-                    return False
+                return bool(poll.poll(None if seconds is None else seconds * 1000))
             finally:
                 os.close(pidfd)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         return False
+    _kill_group(process.pid)
     return True
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End a process with all of its group, whether it has ended or not."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode is None:  # once it is reaped, its number may be somebody else's
+        _kill_group(process.pid)
     process.wait()
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
