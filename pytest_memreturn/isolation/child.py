@@ -31,6 +31,7 @@ class IsolatedTest(OneTest):
         self._order = order
         self._answer = answer
         self._channel = channel
+        self._pid = os.getpid()
         self._config: pytest.Config
 
     def tell(self, **what: object) -> None:
@@ -124,6 +125,12 @@ class IsolatedTest(OneTest):
     def pytest_internalerror(self, excrepr: object) -> None:
         """Say what went wrong in pytest, or in a plugin."""
         self.tell(problem=str(excrepr))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Say that there is nothing more to come, unless this is what the test has forked."""
+        if os.getpid() == self._pid:
+            self.tell(done=True)
 
 
 class _Voice:

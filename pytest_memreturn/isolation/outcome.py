@@ -39,7 +39,8 @@ def failure_of(outcome: Outcome) -> tuple[Phase, str] | None:
     told, ending = outcome.told, outcome.ending
     phase = told.missing_phase()
     said = outcome.said.strip()
-    if phase is None and not ending.is_crash:
+    is_lost = ending.status is None and not told.done
+    if phase is None and not ending.is_crash and not is_lost:
         if said:
             _put_beside(told, outcome.said)
         return None

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -23,12 +23,15 @@ from pytest_memreturn.isolation.ending import Ending
 from pytest_memreturn.isolation.order import VARIABLE, Order
 from pytest_memreturn.isolation.outcome import Outcome, failure_of
 from pytest_memreturn.isolation.sections import read_shortened, shortened
-from pytest_memreturn.isolation.told import Told, parse_told
+from pytest_memreturn.isolation.told import Phase, Told, parse_told
 from pytest_memreturn.isolation.variables import with_allocator, with_changes
 from pytest_memreturn.isolation.warned import warning_data, warning_of
 from pytest_memreturn.probes.kills import oom_kills
-from pytest_memreturn.probes.strays import started_with
+from pytest_memreturn.probes.strays import members_of, started_with
 from pytest_memreturn.reruns.installed import LIBRARIES
+
+if TYPE_CHECKING:
+    from pytest_memreturn.fresh.command import Invocation
 
 PASSED = {"outcome": "passed", "duration": 0.5, "sections": []}
 
@@ -52,6 +55,7 @@ def test_what_is_told_comes_line_by_line() -> None:
         {"expected_failure": "known"},
         {"stopped": ["Exit", "enough", 3]},
         {"unknown": 1},
+        {"done": True},
     ]
     told = parse_told([*map(json.dumps, lines), '{"report"'])
     assert told == Told(
@@ -62,6 +66,7 @@ def test_what_is_told_comes_line_by_line() -> None:
         problems=["p"],
         expected_failure="known",
         found=1,
+        done=True,
     )
 
 
@@ -84,6 +89,7 @@ def test_which_phase_is_missing(reports: dict[str, dict[str, object]], missing: 
     ("ending", "words"),
     [
         (Ending(0), "ended without a report, with exit status 0"),
+        (Ending(None), "was ended, since the process that it comes from had ended"),
         (Ending(-11), "was killed by SIGSEGV (Segmentation fault)"),
         (Ending(-40), "was killed by signal 40"),
         (Ending(-9, limit_seconds=2.5), "had not ended within 2.5 s, and was ended"),
@@ -146,6 +152,21 @@ def test_what_is_said_besides_stands_with_what_failed(outcome: str) -> None:
     added = [when for when, one in told.reports.items() if one["sections"]]
     assert added == (["call"] if outcome == "failed" else ["teardown"])
     assert told.seconds() == 1.5
+
+
+def test_a_process_whose_status_is_not_known() -> None:
+    """Is lost, unless it had told all there is and its end."""
+    reports: dict[Phase, dict[str, object]] = {
+        "setup": PASSED,
+        "call": PASSED,
+        "teardown": {**PASSED, "sections": []},
+    }
+    assert failure_of(Outcome(Told(reports=reports, done=True), Ending(None))) is None
+    found = failure_of(Outcome(Told(reports=reports), Ending(None), said="why"))
+    assert found is not None
+    assert found[0] == "teardown"
+    assert "since the process that it comes from had ended (after its tear-down)" in found[1]
+    assert found[1].endswith("what it said:\nwhy")
 
 
 def test_long_output_is_shortened_in_the_middle(tmp_path: Path) -> None:
@@ -271,6 +292,61 @@ def test_processes_are_known_by_a_variable(tmp_path: Path) -> None:
     assert started_with("A", {"1"}, tmp_path / "none") == set()
 
 
+def test_processes_are_known_by_their_group(tmp_path: Path) -> None:
+    """Those that run, whatever their names are."""
+    stats = {7: b"7 (a) b) S 1 7 7", 8: b"8 (x) R 7 7 7", 9: b"9 (x) Z 7 7 7", 10: b"10 (7) S 7 10"}
+    for number, stat in stats.items():
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "stat").write_bytes(stat + b" 0 0\n")
+    (tmp_path / "11").mkdir()
+    assert members_of(7, tmp_path) == {7, 8}
+    assert members_of(7, tmp_path / "none") == set()
+
+
+def test_a_group_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while in which it may end by itself, and another in which it may end others."""
+    sent: list[int] = []
+    now = iter(range(100))
+    monkeypatch.setattr(server, "members_of", lambda _: {7} if len(sent) < 2 else set())
+    passing = SimpleNamespace(monotonic=lambda: next(now) / 4, sleep=lambda _: None)
+    monkeypatch.setattr(server, "time", passing)
+    monkeypatch.setattr(os, "killpg", lambda _, number: sent.append(number))
+    server._end_group(7)
+    assert sent == [signal.SIGTERM, signal.SIGKILL]
+
+
+def test_what_interrupts_a_run_of_a_test_ends_what_it_comes_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It may have something to tell yet, which would be taken for the next one's."""
+    import subprocess
+
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr(
+        interpreter,
+        "start",
+        lambda *_, keeps_open, **__: subprocess.Popen(
+            command, start_new_session=True, pass_fds=keeps_open
+        ),
+    )
+    started = interpreter.Interpreters(cast("Invocation", None), {}, shows=False)
+
+    def interrupt(*_: object) -> bool:
+        raise _Alarm
+
+    monkeypatch.setattr(interpreter.Interpreters, "_hears_within", interrupt)
+    ready = [started.are_ready]
+    with pytest.raises(_Alarm):
+        started.run(Order("x", "/x", [], [], keeps_first_path=True), None)
+    ready.append(started.are_ready)
+    started.close()
+    assert ready == [True, False]
+
+
+class _Alarm(BaseException):
+    """What a handler of a signal raises."""
+
+
 def test_a_process_may_have_to_be_waited_for_without_the_kernels_help(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -285,6 +361,24 @@ def test_a_process_may_have_to_be_waited_for_without_the_kernels_help(
         finally:
             process.end_group(running)
         assert process.has_ended_within(running, None)
+
+
+@pytest.mark.parametrize("kernel_helps", [False, True])
+def test_a_number_that_may_be_somebody_elses_is_not_signalled(
+    monkeypatch: pytest.MonkeyPatch, *, kernel_helps: bool
+) -> None:
+    """That is, of a process that was reaped; its group is ended before that."""
+    import subprocess
+
+    if not kernel_helps:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    sent: list[int | None] = []
+    with subprocess.Popen([sys.executable, "-c", "0"], start_new_session=True) as running:
+        monkeypatch.setattr(os, "killpg", lambda *_: sent.append(running.returncode))
+        assert process.has_ended_within(running, None)
+        process.end_group(running)
+        process.end_group(running)
+    assert sent == [None if hasattr(os, "pidfd_open") else 0]
 
 
 def test_a_server_that_nobody_asks_ends() -> None:
