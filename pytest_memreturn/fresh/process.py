@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 from pytest_memreturn.fresh.command import Invocation
+from pytest_memreturn.fresh.first_path import START
 
 
 @contextlib.contextmanager
@@ -32,13 +33,13 @@ def start(
     output: IO[bytes] | None,
     keeps_open: Sequence[int],
 ) -> subprocess.Popen[bytes]:
-    """Run a module of ours in a fresh interpreter, in a group of its own.
+    """Run the `main` of a module of ours in a fresh interpreter, in a group of its own.
 
     `program`: its name, and its arguments. `output`: where what it says goes; ``None``: where this
     process's goes. `keeps_open`: what it inherits besides. Raises `OSError`.
     """
     return subprocess.Popen(
-        [*invocation.interpreter, "-m", *program],
+        [*invocation.interpreter, "-c", START, *program],
         cwd=invocation.folder,
         env=dict(variables),
         stdin=subprocess.DEVNULL,

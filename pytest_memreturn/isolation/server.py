@@ -13,7 +13,6 @@ import os
 import pkgutil
 import signal
 import socket
-import sys
 import time
 import warnings
 
@@ -134,7 +133,3 @@ def main(lifeline: str, control: str) -> int:
     with socket.socket(fileno=int(control)) as asked:
         asked.set_inheritable(False)
         return serve(asked, ignores_children=ignores)
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -237,6 +237,10 @@ _HOSTILE = {
             )
         ],
     ),
+    "has_no_descriptor_left": (
+        "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (3, 3))",
+        [],
+    ),
     "ends_what_it_came_from_at_its_end": (
         "import atexit; atexit.register(os.kill, os.getppid(), 9)",
         [],
@@ -796,6 +800,96 @@ def test_a_run_with_many_descriptors(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_x(): 0")
 
     pytester.runpytest_subprocess(*ISOLATE).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("where", ["command line", "ini"])
+def test_the_log_file_is_the_runs(pytester: pytest.Pytester, run: Run, where: str) -> None:
+    """No isolated test empties it, or writes to it."""
+    pytester.makepyfile(
+        """
+        import logging, pytest
+
+        @pytest.mark.returns_memory(isolate=False)
+        def test_a(): logging.warning("from the run")
+
+        def test_b(): logging.warning("from elsewhere")
+        """
+    )
+    if where == "ini":
+        pytester.makeini("[pytest]\nlog_file = run.log")
+
+    result = run(*ISOLATE, *(["--log-file=run.log"] if where == "command line" else []))
+
+    result.assert_outcomes(passed=2)
+    said = (pytester.path / "run.log").read_text()
+    assert [line.split()[-1] for line in said.splitlines()] == ["run"]
+
+
+def test_the_cache_is_cleared_once(pytester: pytest.Pytester, run: Run) -> None:
+    """By the run, before its tests."""
+    pytester.makepyfile(
+        """
+        def test_a(cache):
+            assert cache.get("mine", 0) == 0
+            cache.set("mine", 1)
+        def test_b(cache): assert cache.get("mine", 0) == 1
+        """
+    )
+
+    run(*ISOLATE, "--cache-clear").assert_outcomes(passed=2)
+    run(*ISOLATE, "--cache-clear").assert_outcomes(passed=2)
+
+
+def test_without_plugins_of_pytest(pytester: pytest.Pytester) -> None:
+    """What is not there is not asked for."""
+    pytester.makepyfile("def test_x(): 0")
+
+    without = [f"-pno:{one}" for one in ("terminal", "logging", "cacheprovider", "tmpdir")]
+    result = pytester.runpytest_subprocess(*ISOLATE, *without, "--memreturn-report=report.json")
+
+    assert result.ret == 0
+    assert '"test_x"' not in result.stderr.str()
+    assert "::test_x" in (pytester.path / "report.json").read_text()
+
+
+def test_properties_that_no_text_can_be_made_from(pytester: pytest.Pytester, run: Run) -> None:
+    """The test has passed all the same."""
+    pytester.makepyfile(
+        """
+        def test_x(record_property):
+            around = []
+            around.append(around)
+            record_property("around", around)
+        """
+    )
+
+    run(*ISOLATE).assert_outcomes(passed=1)
+
+
+def test_modules_of_the_project_are_loaded_for_its_tests_only(pytester: pytest.Pytester) -> None:
+    """Some have the names of others, which are needed before there is a test."""
+    pytester.makepyfile(
+        mine="",
+        test_app="""
+        import argparse, json, os, pathlib, sys
+        import mine
+
+        THERE = "PYTEST_MEMRETURN_ISOLATED" in os.environ
+        if not THERE:
+            for name in ("argparse", "json"):
+                pathlib.Path(f"{name}.py").write_text("import os; os.abort()")
+
+        def test_x():
+            assert THERE
+            assert sys.path.count(os.getcwd()) == 1
+        """,
+    )
+
+    # Not by `pytester.run`, which has its folder in PYTHONPATH.
+    command = [sys.executable, "-m", "pytest", *ISOLATE, "--import-mode=importlib"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert " 1 passed in " in ended.stdout, ended.stdout
 
 
 def test_kinds_of_tests(pytester: pytest.Pytester, run: Run, records: Records) -> None:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pytest_memreturn import _xdist
 from pytest_memreturn._settings import ALLOCATORS
 from pytest_memreturn.fresh import process
 from pytest_memreturn.isolation import child, interpreter, server
 from pytest_memreturn.isolation.child import check_loaded
 from pytest_memreturn.isolation.ending import Ending
 from pytest_memreturn.isolation.order import VARIABLE, Order
-from pytest_memreturn.isolation.outcome import Outcome, failure_of
+from pytest_memreturn.isolation.outcome import Outcome, failure_of, put_beside
 from pytest_memreturn.isolation.sections import read_shortened, shortened
 from pytest_memreturn.isolation.told import Phase, Told, parse_told
 from pytest_memreturn.isolation.variables import with_allocator, with_changes
@@ -40,8 +41,11 @@ def test_an_order_arrives_as_it_was() -> None:
     """But for what is no plain data."""
     order = Order("x", "/x", ["-q"], ["pytest"], keeps_first_path=True, worker={"id": "gw0"})
     assert Order.from_json(order.to_json()) == order
-    odd = Order("x", "/x", [], [], keeps_first_path=True, worker={"id": "gw0", "odd": object()})
-    assert Order.from_json(odd.to_json()).worker == {"id": "gw0"}
+    with open(os.devnull) as uncopied:  # noqa: PTH123 - what pickle and copy refuse
+        mixed = {"id": "gw0", "odd": uncopied}
+        odd = Order("x", "/x", [], [], keeps_first_path=True, worker=mixed, given=mixed)
+        arrived = Order.from_json(odd.to_json())
+    assert arrived.worker == arrived.given == {"id": "gw0"}
 
 
 def test_what_is_told_comes_line_by_line() -> None:
@@ -147,8 +151,10 @@ def test_what_is_said_besides_stands_with_what_failed(outcome: str) -> None:
             "teardown": {**PASSED, "sections": []},
         }
     )
-    assert failure_of(Outcome(told, Ending(0), said=" \n")) is None
-    assert failure_of(Outcome(told, Ending(0), said="word")) is None
+    for said in (" \n", "word"):
+        found = Outcome(told, Ending(0), said=said)
+        assert failure_of(found) is None
+        put_beside(found)
     added = [when for when, one in told.reports.items() if one["sections"]]
     assert added == (["call"] if outcome == "failed" else ["teardown"])
     assert told.seconds() == 1.5
@@ -402,7 +408,8 @@ class _Gone:
 
 
 def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Run as a module, this package would bring the folder with it."""
+    """It is looked at first once the test is to be loaded, and not before."""
+    monkeypatch.chdir(tmp_path)
     seen: list[list[str]] = []
 
     def run(args: list[str], plugins: list[object]) -> int:
@@ -416,12 +423,80 @@ def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for keeps in (True, False):
-            monkeypatch.setattr(sys, "path", ["here", "there"])
+            monkeypatch.setattr(sys, "path", ["there"])
             order = Order("x", "/x", ["-q"], ["pytest"], keeps_first_path=keeps)
             (tmp_path / "order").write_text(order.to_json(), encoding="utf-8")
             assert child.main(ours, str(tmp_path)) == 0
-    assert seen == [["here", "there"], ["there"]]
+    assert seen == [[str(tmp_path), "there"], ["there"]]
     assert (sys.argv, os.environ[VARIABLE]) == (["pytest"], str(tmp_path))
+
+
+def test_a_test_may_do_what_it_likes_with_the_file_that_is_told_to(tmp_path: Path) -> None:
+    """It may close it, and have another one with its number; each line comes whole."""
+    plugin = child.IsolatedTest(
+        Order("x", "/x", [], [], keeps_first_path=True),
+        tmp_path / "answer",
+        cast("socket.socket", None),
+    )
+    plugin.tell(found=1)
+    number = plugin._answer._descriptor
+    os.close(number)
+    plugin.tell(found=2)
+    again = plugin._answer._descriptor
+    with (tmp_path / "other").open("wb") as other:
+        os.dup2(other.fileno(), again)
+        try:
+            plugin.tell(found=3)
+        finally:
+            os.close(again)
+    os.close(plugin._answer._descriptor)
+    assert (tmp_path / "other").read_bytes() == b""
+    lines = (tmp_path / "answer").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(one) for one in lines] == [{"found": 1}, {"found": 2}, {"found": 3}]
+
+
+def test_what_contains_itself_is_told_as_text(tmp_path: Path) -> None:
+    """That part of it, as deep as the value of a property is."""
+    plugin = child.IsolatedTest(
+        Order("x", "/x", [], [], keeps_first_path=True),
+        tmp_path / "answer",
+        cast("socket.socket", None),
+    )
+    around: list[object] = []
+    around.append(around)
+    properties = [("plain", 7), ("around", around)]
+    plugin.tell(report={"outcome": "passed", "user_properties": properties}, is_phase=True)
+    os.close(plugin._answer._descriptor)
+    assert json.loads((tmp_path / "answer").read_text(encoding="utf-8")) == {
+        "report": {
+            "outcome": "passed",
+            "user_properties": [["plain", 7], ["around", "[[...]]"]],
+        },
+        "is_phase": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "has_parent", "plain"),
+    [
+        ("a.py::test_x@red", True, True, "a.py::test_x"),
+        ("a.py::test_x@red", False, True, "a.py::test_x@red"),
+        ("a.py::test_x", True, True, "a.py::test_x"),
+        ("b.py::test_x@red", True, True, "b.py::test_x@red"),
+        ("a.py::test_x@red", True, False, "a.py::test_x@red"),
+    ],
+)
+def test_the_name_of_a_test_that_is_in_a_group(
+    name: str, plain: str, *, groups: bool, has_parent: bool
+) -> None:
+    """Workers of pytest-xdist put the group behind it, under ``--dist=loadgroup``."""
+    item = SimpleNamespace(
+        nodeid=name,
+        name="test_x",
+        parent=SimpleNamespace(nodeid="a.py") if has_parent else None,
+        config=SimpleNamespace(option=SimpleNamespace(loadgroup=groups)),
+    )
+    assert _xdist.plain_nodeid(cast("pytest.Item", item)) == plain
 
 
 def test_a_process_that_starts_others_again_and_again_is_given_up(
