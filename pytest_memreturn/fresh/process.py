@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -13,13 +14,42 @@ from typing import IO
 from pytest_memreturn.fresh.command import Invocation
 from pytest_memreturn.fresh.first_path import START
 
+# What a fork of this process must not hold open: the other end would not learn of this one's end.
+_KEPT: set[int] = set()
+
+
+@contextlib.contextmanager
+def kept_from_forks(descriptor: int) -> Iterator[None]:
+    """Leave it to this process alone: what a test forks may outlive the run."""
+    _watch_forks()
+    _KEPT.add(descriptor)
+    try:
+        yield
+    finally:
+        _KEPT.discard(descriptor)
+
+
+@functools.cache
+def _watch_forks() -> None:
+    os.register_at_fork(after_in_child=_let_go)
+
+
+def _let_go() -> None:
+    if _KEPT:
+        # Not closed: there are objects that would close the number once more, whosever it is then.
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for one in _KEPT:
+            os.dup2(nothing, one, inheritable=False)
+        os.close(nothing)
+
 
 @contextlib.contextmanager
 def lifeline() -> Iterator[int]:
     """The reading end of a pipe whose writing end only this process holds: it closes with it."""
     reading, writing = os.pipe()
     try:
-        yield reading
+        with kept_from_forks(writing):
+            yield reading
     finally:
         os.close(reading)
         os.close(writing)

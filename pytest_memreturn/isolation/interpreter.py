@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_memreturn.fresh.command import Invocation
-from pytest_memreturn.fresh.process import end_group, lifeline, start
+from pytest_memreturn.fresh.process import end_group, kept_from_forks, lifeline, start
 from pytest_memreturn.isolation.ending import Ending
 from pytest_memreturn.isolation.order import ANSWER, ORDER, OUTPUT, VARIABLE, Order
 from pytest_memreturn.isolation.outcome import Outcome
@@ -53,6 +53,7 @@ class Interpreters:
         self, invocation: Invocation, variables: Mapping[str, str], *, shows: bool
     ) -> None:
         self._shows = shows
+        self._pid = os.getpid()
         with contextlib.ExitStack() as stack:
             scratch = tempfile.TemporaryDirectory(prefix="memreturn-", ignore_cleanup_errors=True)
             self._folder = Path(stack.enter_context(scratch))
@@ -60,6 +61,7 @@ class Interpreters:
             # With borders between messages.
             self._control, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
             stack.enter_context(self._control)
+            stack.enter_context(kept_from_forks(self._control.fileno()))
             with theirs, (self._folder / OUTPUT).open("wb") as output:
                 self._server = start(
                     invocation,
@@ -78,8 +80,9 @@ class Interpreters:
         return self._server.poll() is None
 
     def close(self) -> None:
-        """End what they come from; twice is once."""
-        self._open.close()
+        """End what they come from; twice is once, and nothing in a fork of this process."""
+        if os.getpid() == self._pid:
+            self._open.close()
 
     def run(self, order: Order, limit_seconds: float | None) -> Outcome:
         """Run a test in one, to its end; what interrupts that ends the test, and goes on.

@@ -349,6 +349,37 @@ def test_what_interrupts_a_run_of_a_test_ends_what_it_comes_from(
     assert ready == [True, False]
 
 
+def test_a_fork_ends_nothing_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should it come to the end of pytest as well."""
+    ended: list[str] = []
+    stack = SimpleNamespace(close=lambda: ended.append("all"))
+    holder = cast("interpreter.Interpreters", SimpleNamespace(_pid=os.getpid(), _open=stack))
+    interpreter.Interpreters.close(holder)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    interpreter.Interpreters.close(holder)
+    assert ended == ["all"]
+
+
+@pytest.mark.parametrize("forks", [True, False])
+def test_a_fork_does_not_hold_the_lifeline(*, forks: bool) -> None:
+    """What hangs on it ends with the run, and not with the last process that a test has forked."""
+    process._let_go()  # there is nothing yet
+    with process.lifeline() as reading:
+        if forks:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                forked = os.fork()
+            if not forked:
+                held = [os.fstat(one) for one in process._KEPT]
+                os._exit(not all(os.path.samestat(one, os.stat(os.devnull)) for one in held))  # noqa: PTH116
+            assert os.waitpid(forked, 0)[1] == 0
+            assert process._KEPT
+        else:
+            process._let_go()
+            assert os.read(reading, 1) == b""
+    assert not process._KEPT
+
+
 class _Alarm(BaseException):
     """What a handler of a signal raises."""
 
