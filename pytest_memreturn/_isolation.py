@@ -90,8 +90,6 @@ class IsolatedTests:
         Only wrappers come before: some lay out there what they take away after tear-down.
         """
         __tracebackhide__ = True
-        if _ISOLATED in item.stash:  # of an earlier attempt
-            del item.stash[_ISOLATED]
         settings = self._session.isolated(item)
         if settings is None:
             return

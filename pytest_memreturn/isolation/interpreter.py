@@ -145,8 +145,8 @@ class Interpreters:
         try:
             if not self._ends_within(limit_seconds, answer):
                 in_time = has_told = _tells_its_end(answer)
-                # What it started may have others to end: they are ended after it.
-                _end(pid, signal.SIGKILL, alone=has_told)
+                # What it started may have to clear up after it, and is ended after it.
+                _end(pid, signal.SIGKILL, alone=True)
             status = self._next_number()
             has_ended = True
         except KeyboardInterrupt:

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -484,6 +484,74 @@ def test_a_test_may_do_what_it_likes_with_the_file_that_is_told_to(tmp_path: Pat
     assert (tmp_path / "other").read_bytes() == b""
     lines = (tmp_path / "answer").read_text(encoding="utf-8").splitlines()
     assert [json.loads(one) for one in lines] == [{"found": 1}, {"found": 2}, {"found": 3}]
+
+
+def test_what_a_test_has_forked_does_not_tell_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may come to the end of pytest before the test's own process."""
+    answer = tmp_path / "answer"
+    plugin = child.IsolatedTest(
+        Order("x", "/x", [], [], keeps_first_path=True), answer, cast("socket.socket", None)
+    )
+    ends: list[bool] = [
+        interpreter._tells_its_end(answer),
+        interpreter._tells_its_end(tmp_path / "0"),
+    ]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: 1)
+        plugin.pytest_unconfigure()
+    ends.append(interpreter._tells_its_end(answer))
+    plugin.tell(found=1)
+    ends.append(interpreter._tells_its_end(answer))
+    plugin.pytest_unconfigure()
+    ends.append(interpreter._tells_its_end(answer))
+    os.close(plugin._answer._descriptor)
+    assert ends == [False, False, False, False, True]
+    assert interpreter._told(answer) == Told(found=1, done=True)
+    assert interpreter._told(tmp_path / "none") == Told()
+
+
+@pytest.mark.parametrize(
+    ("alone", "there", "signalled"),
+    [
+        (False, {"killpg", "kill"}, ["killpg"]),
+        (False, {"kill"}, ["kill"]),
+        (False, set(), []),
+        (True, {"killpg", "kill"}, ["kill"]),
+    ],
+)
+def test_who_is_signalled(
+    monkeypatch: pytest.MonkeyPatch, there: set[str], signalled: list[str], *, alone: bool
+) -> None:
+    """A group, or the one process where there is no group yet; once."""
+    sent: list[str] = []
+
+    def sends(name: str) -> Callable[[int, int], None]:
+        def send(pid: int, number: int) -> None:
+            if name not in there:
+                raise ProcessLookupError
+            assert (pid, number) == (7, signal.SIGKILL)
+            sent.append(name)
+
+        return send
+
+    for name in ("killpg", "kill"):
+        monkeypatch.setattr(os, name, sends(name))
+    interpreter._end(7, signal.SIGKILL, alone=alone)
+    assert sent == signalled
+
+
+def test_what_pytest_captured_in_comes_by_a_channel(tmp_path: Path) -> None:
+    """But for what is the process's own output; nothing where it did not come so far."""
+    (tmp_path / "output").write_text("said besides")
+    (tmp_path / "captured").write_text("captured")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert interpreter._captured(ours, tmp_path / "output") == ("", "")
+        with (tmp_path / "output").open() as own, (tmp_path / "captured").open() as captured:
+            socket.send_fds(theirs, [b"."], [own.fileno(), captured.fileno()])
+        assert interpreter._captured(ours, tmp_path / "output") == ("", "captured")
 
 
 def test_what_contains_itself_is_told_as_text(tmp_path: Path) -> None:
