@@ -6,13 +6,16 @@ import sys
 from pathlib import Path
 
 # What a fresh interpreter runs. Before it imports anything: a project may have a platform.py or a
-# queue.py of its own in that folder. Under `-P` nothing was put there.
+# queue.py of its own in that folder. Under `-P` nothing was put there. The arguments are as `-m`
+# has them: the file of the module comes first.
 START = """\
 import sys
 if not sys.flags.safe_path:
     del sys.path[0]
 from importlib import import_module
-sys.exit(import_module(sys.argv[1]).main(*sys.argv[2:]))
+module = import_module(sys.argv[1])
+sys.argv[:] = [module.__file__, *sys.argv[2:]]
+sys.exit(module.main(*sys.argv[1:]))
 """
 
 
