@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
@@ -19,7 +19,7 @@ from pytest_memreturn._record import Isolation, Record
 from pytest_memreturn._test_report import location, state_of
 from pytest_memreturn.isolation.interpreter import Interpreters
 from pytest_memreturn.isolation.order import Order
-from pytest_memreturn.isolation.outcome import failure_of
+from pytest_memreturn.isolation.outcome import failure_of, put_beside
 from pytest_memreturn.isolation.reported import report_of
 from pytest_memreturn.isolation.variables import with_allocator, with_changes
 from pytest_memreturn.isolation.warned import warning_of
@@ -90,8 +90,6 @@ class IsolatedTests:
         Only wrappers come before: some lay out there what they take away after tear-down.
         """
         __tracebackhide__ = True
-        if _ISOLATED in item.stash:  # of an earlier attempt
-            del item.stash[_ISOLATED]
         settings = self._session.isolated(item)
         if settings is None:
             return
@@ -105,7 +103,8 @@ class IsolatedTests:
         found = item.stash.get(_ISOLATED, None)
         if found is not None:
             for one in found.outcome.told.beside:
-                item.ihook.pytest_runtest_logreport(report=report_of(self._config, one))
+                report = report_of(self._config, {**one, "nodeid": item.nodeid})
+                item.ihook.pytest_runtest_logreport(report=report)
             self._end(item, "call")
         return (yield)
 
@@ -123,16 +122,21 @@ class IsolatedTests:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport | None:
         """The report that came back: for others, and their wrappers, as if pytest had made it."""
-        if call.excinfo is None or not isinstance(call.excinfo.value, _RanElsewhere):
+        found = item.stash.get(_ISOLATED, None)
+        if found is not None and call.when == "teardown":
+            del item.stash[_ISOLATED]  # pytest keeps its items to the end of the run
+        if found is None or call.excinfo is None:
+            return None
+        if not isinstance(call.excinfo.value, _RanElsewhere):
             return None
         call.excinfo = None  # it is nobody's concern how a phase ends here
-        found = item.stash[_ISOLATED]
-        data = next(one for when, one in found.outcome.told.reports.items() if when == call.when)
-        report = report_of(self._config, data)
+        # Only a phase that has one ends so.
+        data = found.outcome.told.reports[cast("Phase", call.when)]
+        report = report_of(self._config, {**data, "nodeid": item.nodeid})
         _xdist.attach(
             report,
             [
-                dataclasses.replace(one, isolation=found.isolation)
+                dataclasses.replace(one, nodeid=item.nodeid, isolation=found.isolation)
                 for one in _xdist.attached(report)
             ],
         )
@@ -166,17 +170,21 @@ class IsolatedTests:
                     "location": one["location"],
                 }
             )
-        return _Isolated(settings, outcome, isolation, failure_of(outcome))
+        failure = failure_of(outcome)
+        if failure is None:
+            put_beside(outcome)
+        return _Isolated(settings, outcome, isolation, failure)
 
     def _outcome(self, item: pytest.Item, settings: Settings) -> Outcome | str:
         """What became of a test; or why it was not even begun."""
         try:
-            variables, library = self._variables(settings)
+            try:
+                variables, library = self._variables(settings)
+            except ValueError as error:
+                return f"{item.nodeid}: {settings.allocator.origin}: {error}"
             return self._with(variables).run(
                 self._order(item, library), settings.isolate_timeout_seconds.value
             )
-        except ValueError as error:
-            return f"{item.nodeid}: {settings.allocator.origin}: {error}"
         except OSError as error:
             return f"a fresh interpreter could not be started: {error.strerror or error}"
 
@@ -187,7 +195,7 @@ class IsolatedTests:
         base = Path() if factory is None else factory.getbasetemp()
         options = {name: getattr(self._config.option, name, None) for name in _CHOSEN_OPTIONS}
         return Order(
-            nodeid=item.nodeid,
+            nodeid=_xdist.plain_nodeid(item),
             path=str(item.path),
             args=self._invocation.arguments(base / f"isolated-{self._runs}"),
             program=sys.argv,

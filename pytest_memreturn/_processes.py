@@ -93,16 +93,25 @@ def growth_by_process(
 
 
 def bounds_of_growth(
-    processes: Iterable[WatchedProcess], unsure: Collection[int]
+    processes: Iterable[WatchedProcess],
+    unsure: Collection[int],
+    live_bytes: Mapping[int, int] | None = None,
 ) -> tuple[int, int]:
     """How much less, and how much more, the growth may be than it reads: 0 or less, 0 or more.
 
     `unsure`: pids of processes that gave back what is free at one of two readings only, or might
     have at the last. What such a one grew by may be free; what it gave back may hide what others
-    grew by.
+    grew by. `live_bytes`: of those among them that gave it back at the last one only, how much
+    they had in use then. What they grew by is no free memory; what was free before may be in use.
     """
-    growths = [one.grown_bytes for one in processes if one.pid in unsure]
-    return -sum(size for size in growths if size > 0), -sum(size for size in growths if size < 0)
+    live = live_bytes or {}
+    less = more = 0
+    for one in processes:
+        if one.pid in unsure:
+            less -= 0 if one.pid in live else max(0, one.grown_bytes)
+            hidden = max(0, -one.grown_bytes) + live.get(one.pid, 0)
+            more += min(one.before_bytes or 0, hidden)
+    return less, more
 
 
 def sum_of(tree: Sequence[ProcessReading]) -> Snapshot:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pytest_memreturn._errors import (
     InvalidSettingError,
     MemoryNotReturnedWarning,
+    ReadingUnavailableError,
     UnjudgedWarning,
     UnwatchableError,
 )
@@ -146,8 +147,8 @@ def root_of(found: Callable[[], World], pid: object, origin: str) -> ProcessKey:
         raise InvalidSettingError(origin, "pid", f"{pid} is no process id: those are above 0")
     try:
         return found().trees.identify(pid)
-    except (UnwatchableError, OverflowError) as error:
-        problem = str(error) if isinstance(error, UnwatchableError) else f"{pid} is no process id"
+    except (UnwatchableError, ReadingUnavailableError, OverflowError) as error:
+        problem = f"{pid} is no process id" if isinstance(error, OverflowError) else str(error)
         raise InvalidSettingError(origin, "pid", problem) from None
 
 

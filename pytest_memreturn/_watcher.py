@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_memreturn._measurement import Measurement
     from pytest_memreturn._processes import WatchedProcess
     from pytest_memreturn._settings import Settings
+    from pytest_memreturn._snapshot import AllocatorStatistics
     from pytest_memreturn.probes._contract import TreeProbe
 
 
@@ -51,6 +52,10 @@ class World:
     releaser: TreeReleaser
     clock: Callable[[], float] = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
+
+
+def _live_bytes(statistics: Iterable[AllocatorStatistics]) -> int:
+    return sum(one.live_bytes + one.own_mapping_live_bytes for one in statistics if one.counts)
 
 
 class Watcher:
@@ -149,11 +154,14 @@ class Watcher:
     def _be_sure(
         self, window: WindowState, processes: tuple[WatchedProcess, ...], released: Released
     ) -> None:
-        """Judge nothing that hangs on a process that has not answered."""
+        """Judge nothing that hangs on a process that has not answered both times, or never."""
         silent = released.reasons.keys() - released.refused
         was_silent = self._released.reasons.keys() - self._released.refused
-        unsure = silent | (was_silent - released.reasons.keys())
-        less, more = bounds_of_growth(processes, unsure)
+        now_only = self._released.reasons.keys() & released.statistics.keys()
+        then_only = self._released.statistics.keys() & released.reasons.keys()
+        unsure = silent | (was_silent - released.reasons.keys()) | now_only | then_only
+        live_bytes = {pid: _live_bytes(released.statistics[pid]) for pid in now_only}
+        less, more = bounds_of_growth(processes, unsure, live_bytes)
         retained = window.retained_bytes(window.gate)
         at_least, at_most = (judge(retained + off, window.allowance) for off in (less, more))
         if at_least != at_most:

@@ -116,6 +116,18 @@ def answered(node: object, name: str) -> Any:  # noqa: ANN401 - whatever was ans
     return getattr(node, "workeroutput", {}).get(_PREFIX + name)
 
 
+def plain_nodeid(item: pytest.Item) -> str:
+    """The name of a test without the group that ``--dist=loadgroup`` has workers put behind it.
+
+    No other run gives it that: neither the controller nor a fresh interpreter.
+    """
+    if getattr(item.config.option, "loadgroup", False) and item.parent is not None:
+        plain = f"{item.parent.nodeid}::{item.name}"
+        if item.nodeid.startswith(f"{plain}@"):
+            return plain
+    return item.nodeid
+
+
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process runs tests for a controller, which does the reporting."""
     return hasattr(config, "workerinput") or _GIVEN in config.stash

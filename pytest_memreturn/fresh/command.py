@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # What names files is given its place before a plugin of ours can take it back.
 _COVERAGE, _CACHE, _TEMPORARY = "_cov", "cacheprovider", "tmpdir"
 
+# Its file is named by the ini file as well, where only another value of the ini option beats it.
+_LOGGING = "logging"
+
 # Of an interpreter's own switches, those that decide what code does; by their names in sys.flags.
 _SWITCHES = {
     "optimize": "O",
@@ -43,6 +46,7 @@ class Invocation:
     no_cov: bool
     has_cache: bool
     has_temporary: bool = True
+    has_log: bool = False
 
     def arguments(self, temporary: Path, cache: Path | None = None) -> tuple[str, ...]:
         """Those of pytest, with what keeps a fresh interpreter's hands off the files of the run.
@@ -55,6 +59,8 @@ class Invocation:
         own = ["-o", "memreturn_report="]
         if self.has_temporary:
             own.append(f"--basetemp={temporary}")
+        if self.has_log:
+            own += ["-o", "log_file="]
         if self.no_cov:
             own.append("--no-cov")
         if self.has_cache and cache is not None:
@@ -76,6 +82,7 @@ def invocation_of(config: pytest.Config) -> Invocation:
         no_cov=has_plugin(_COVERAGE),
         has_cache=has_plugin(_CACHE),
         has_temporary=has_plugin(_TEMPORARY),
+        has_log=has_plugin(_LOGGING),
     )
 
 

@@ -17,6 +17,8 @@ _NEUTRAL: Mapping[str, object] = {
     "htmlpath": None,
     "json_report": False,
     "report_log": None,
+    "log_file": None,
+    "cacheclear": False,
     "pastebin": None,
     "memray": False,
     "usepdb": False,

@@ -23,5 +23,7 @@ def tie_to(lifeline: int) -> None:
     fcntl.fcntl(lifeline, set_signal, signal.SIGKILL)
     flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if select.select([lifeline], [], [], 0)[0]:  # closed already: no signal will come
+    poll = select.poll()  # `select` takes no descriptor above 1023
+    poll.register(lifeline, 0)  # its other end being closed is told in any case
+    if poll.poll(0):  # closed already: no signal will come
         sys.exit(1)

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -17,10 +18,14 @@ from _pytest.skipping import xfailed_key
 from _pytest.terminal import TerminalReporter
 
 from pytest_memreturn import _xdist
+from pytest_memreturn.fresh.first_path import insert_first_path
 from pytest_memreturn.fresh.one_test import OneTest
 from pytest_memreturn.isolation.order import ANSWER, ORDER, VARIABLE, Order
 from pytest_memreturn.isolation.reported import report_data
 from pytest_memreturn.isolation.warned import warning_data
+
+# A property's value is in a pair, in the list of a report, which is one of what is told.
+_DEEPEST_PROPERTY = 4
 
 
 class IsolatedTest(OneTest):
@@ -29,15 +34,16 @@ class IsolatedTest(OneTest):
     def __init__(self, order: Order, answer: Path, channel: socket.socket) -> None:
         super().__init__(order.nodeid, order.path, order.options)
         self._order = order
-        self._answer = answer
+        self._answer = _Lines(answer)
         self._channel = channel
+        self._pid = os.getpid()
         self._config: pytest.Config
+        self._has_terminal = False
 
     def tell(self, **what: object) -> None:
         """Add a line to the answer, at once: nobody knows how this process will end."""
-        with self._answer.open("a", encoding="utf-8") as answer:
-            # What a plugin put on a report may be anything; pytest's own is plain.
-            answer.write(json.dumps(what, default=repr, skipkeys=True) + "\n")
+        # What a plugin put on a report may be anything; pytest's own is plain.
+        self._answer.add(json.dumps(_finite(what), default=repr, skipkeys=True))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, object, object]:
@@ -47,15 +53,18 @@ class IsolatedTest(OneTest):
         if self._order.worker is not None:
             config.workerinput = dict(self._order.worker)  # type: ignore[attr-defined]
             config.workeroutput = {}  # type: ignore[attr-defined]
-        config.pluginmanager.unregister(name="terminal")
+        self._has_terminal = config.pluginmanager.has_plugin("terminal")
+        if self._has_terminal:
+            config.pluginmanager.unregister(name="terminal")
         return (yield from super().pytest_cmdline_main(config))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         """Give a voice to those that ask for a terminal; nobody tells of the run itself."""
         super().pytest_configure(config)
-        voice = _Voice(TerminalReporter(config, sys.stdout))
-        config.pluginmanager.register(voice, "terminalreporter")
+        if self._has_terminal:
+            voice = _Voice(TerminalReporter(config, sys.stdout))
+            config.pluginmanager.register(voice, "terminalreporter")
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Leave what was noted of the tests of the run as it is."""
@@ -125,6 +134,53 @@ class IsolatedTest(OneTest):
         """Say what went wrong in pytest, or in a plugin."""
         self.tell(problem=str(excrepr))
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Say that there is nothing more to come, unless this is what the test has forked."""
+        if os.getpid() == self._pid:
+            self.tell(done=True)
+
+
+class _Lines:
+    """A file that lines are added to, opened once: a test may leave no descriptor for more."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._open()
+
+    def _open(self) -> None:
+        # Not inherited by what is started; whole lines, whoever else has it open.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        self._descriptor = os.open(self._file, flags, 0o600)
+        self._stat = os.fstat(self._descriptor)
+
+    def add(self, line: str) -> None:
+        """Add a line. A test may have closed the file, or have another one by its number now."""
+        if not self._is_open():
+            self._open()
+        rest = line.encode() + b"\n"
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def _is_open(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._stat)
+        except OSError:
+            return False
+
+
+def _finite(value: Any, depth: int = _DEEPEST_PROPERTY) -> Any:  # noqa: ANN401 - see `tell`
+    """The value; of one with a part that contains itself, that part as text."""
+    try:
+        json.dumps(value, default=repr, skipkeys=True)
+    except ValueError:
+        if depth and isinstance(value, dict):
+            return {name: _finite(one, depth - 1) for name, one in value.items()}
+        if depth and isinstance(value, list | tuple):
+            return [_finite(one, depth - 1) for one in value]
+        return repr(value)
+    return value
+
 
 class _Voice:
     """A terminal reporter without its hooks: it says what it is asked to, and nothing by itself."""
@@ -151,9 +207,7 @@ def main(channel: socket.socket, folder: str) -> int:
     """Run the test that is ordered in the folder; the exit status is pytest's."""
     order = Order.from_json(Path(folder, ORDER).read_text(encoding="utf-8"))
     os.environ[VARIABLE] = folder
-    if not order.keeps_first_path:
-        # Put there because this is run as a module.
-        del sys.path[0]
+    insert_first_path(keeps=order.keeps_first_path)
     sys.argv[:] = order.program
     plugin = IsolatedTest(order, Path(folder, ANSWER), channel)
     if (problem := check_loaded(order.library)) is not None:

@@ -10,25 +10,31 @@ _WHERE = {"setup": "before its set-up had ended", "call": "in its body", "teardo
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a process ended. `status`: negative for the number of a signal.
+    """How a process ended.
 
+    `status`: negative for the number of a signal; ``None`` where nobody can know it any more, as
+    the process that it came from, and would tell, ended before it: it was ended then.
     `limit_seconds`: the limit that it was ended for. `oom_kills`: by how many the kernel's count
     of processes that it ended for want of memory rose meanwhile; ``None`` where it can't be read.
     """
 
-    status: int
+    status: int | None
     limit_seconds: float | None = None
     oom_kills: int | None = None
 
     @property
     def is_crash(self) -> bool:
         """Whether it was ended by a signal, or by an internal error of pytest."""
-        return self.status < 0 or self.status == 3  # noqa: PLR2004 - pytest's number for it
+        return self.status is not None and (
+            self.status < 0 or self.status == 3  # noqa: PLR2004 - pytest's number for it
+        )
 
     def words(self) -> str:
         """What became of it, for a sentence that begins with it."""
         if self.limit_seconds is not None:
             return f"had not ended within {self.limit_seconds:g} s, and was ended"
+        if self.status is None:
+            return "was ended, since the process that it comes from had ended"
         if self.status >= 0:
             return f"ended without a report, with exit status {self.status}"
         return f"was killed by {_name(-self.status)}{self._hint()}"

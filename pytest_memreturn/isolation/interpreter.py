@@ -9,27 +9,38 @@ import select
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_memreturn.fresh.command import Invocation
-from pytest_memreturn.fresh.process import end_group, lifeline, start
+from pytest_memreturn.fresh.process import end_group, kept_from_forks, lifeline, start
 from pytest_memreturn.isolation.ending import Ending
 from pytest_memreturn.isolation.order import ANSWER, ORDER, OUTPUT, VARIABLE, Order
 from pytest_memreturn.isolation.outcome import Outcome
 from pytest_memreturn.isolation.sections import read_shortened
-from pytest_memreturn.isolation.told import Told, parse_told
+from pytest_memreturn.isolation.told import LAST_LINE, Told, parse_told
 from pytest_memreturn.probes.kills import oom_kills
 from pytest_memreturn.probes.strays import started_with
 
 # A test that is interrupted tears its fixtures down; a second Ctrl-C does not wait for it.
 _GRACE_SECONDS = 5.0
 
+# After a test has told its end, its process may wait for one that it started: for ever, if that is
+# a worker that works. What is done at exit has this long.
+_END_SECONDS = 2.0
+
+# So often it is looked whether it has told its end.
+_LOOK_SECONDS = 0.5
+
 # What is ended may just have started something; that ends after a few rounds, or never.
 _MOST_ROUNDS = 5
 
 # A number.
 _MOST_BYTES = 64
+
+# In milliseconds, some 24 days.
+_MOST_POLLED = (1 << 31) - 1
 
 
 class Interpreters:
@@ -42,6 +53,7 @@ class Interpreters:
         self, invocation: Invocation, variables: Mapping[str, str], *, shows: bool
     ) -> None:
         self._shows = shows
+        self._pid = os.getpid()
         with contextlib.ExitStack() as stack:
             scratch = tempfile.TemporaryDirectory(prefix="memreturn-", ignore_cleanup_errors=True)
             self._folder = Path(stack.enter_context(scratch))
@@ -49,6 +61,7 @@ class Interpreters:
             # With borders between messages.
             self._control, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
             stack.enter_context(self._control)
+            stack.enter_context(kept_from_forks(self._control.fileno()))
             with theirs, (self._folder / OUTPUT).open("wb") as output:
                 self._server = start(
                     invocation,
@@ -67,8 +80,9 @@ class Interpreters:
         return self._server.poll() is None
 
     def close(self) -> None:
-        """End what they come from; twice is once."""
-        self._open.close()
+        """End what they come from; twice is once, and nothing in a fork of this process."""
+        if os.getpid() == self._pid:
+            self._open.close()
 
     def run(self, order: Order, limit_seconds: float | None) -> Outcome:
         """Run a test in one, to its end; what interrupts that ends the test, and goes on.
@@ -83,35 +97,56 @@ class Interpreters:
             held = stack.enter_context(lifeline())
             ours, theirs = socket.socketpair()
             stack.enter_context(ours)
-            with theirs, (folder / OUTPUT).open("wb") as output:
-                own = () if self._shows else (output.fileno(),)
-                descriptors = (held, theirs.fileno(), *own)
-                socket.send_fds(self._control, [name.encode()], descriptors)
-            pid = self._next_number()
-            if pid is None:
-                msg = f"the process they come from ended: {_read(self._folder / OUTPUT).strip()}"
-                raise ChildProcessError(msg)
             try:
-                status, in_time = self._wait(pid, limit_seconds)
+                with theirs, (folder / OUTPUT).open("wb") as output:
+                    own = () if self._shows else (output.fileno(),)
+                    descriptors = (held, theirs.fileno(), *own)
+                    socket.send_fds(self._control, [name.encode()], descriptors)
+                pid = self._begun(limit_seconds)
+                status, in_time = self._wait(pid, folder / ANSWER, limit_seconds)
+            except BaseException:
+                # What it tells next may be of this test, and would be taken for the next one's.
+                self.close()
+                raise
             finally:
                 self._end_strays(folder)
             later = oom_kills()
             risen = None if kills is None or later is None else later - kills
+            said = _read(folder / OUTPUT)
+            if status is None:
+                said += _read(self._folder / OUTPUT)
+                self.close()
             return Outcome(
                 _told(folder / ANSWER),
                 Ending(status, None if in_time else limit_seconds, risen),
                 ("", "") if self._shows else _captured(ours, folder / OUTPUT),
-                _read(folder / OUTPUT),
+                said,
             )
 
-    def _wait(self, pid: int, limit_seconds: float | None) -> tuple[int, bool]:
-        """The status that a test's process ended with, and whether it did so by itself."""
+    def _begun(self, limit_seconds: float | None) -> int:
+        """The number of a test's process. Raises `OSError` where there is none."""
+        problem = "ended"
+        if not self._hears_within(limit_seconds):
+            problem = f"had not started within {limit_seconds:g} s"
+        elif (pid := self._next_number()) is not None:
+            return pid
+        said = _read(self._folder / OUTPUT).strip()
+        msg = f"the process they come from {problem}: {said}"
+        raise ChildProcessError(msg)
+
+    def _wait(self, pid: int, answer: Path, limit_seconds: float | None) -> tuple[int | None, bool]:
+        """The status that a test's process ended with, and whether it did so in time.
+
+        The status is ``None`` where what it comes from ended before it, and 0 where it told its
+        end and was ended then.
+        """
         in_time = True
-        has_ended = False
+        has_told = has_ended = False
         try:
-            if not self._hears_within(limit_seconds):
-                in_time = False
-                _end(pid, signal.SIGKILL)
+            if not self._ends_within(limit_seconds, answer):
+                in_time = has_told = _tells_its_end(answer)
+                # What it started may have to clear up after it, and is ended after it.
+                _end(pid, signal.SIGKILL, alone=True)
             status = self._next_number()
             has_ended = True
         except KeyboardInterrupt:
@@ -119,13 +154,24 @@ class Interpreters:
             self._hears_within(_GRACE_SECONDS)
             raise
         finally:
-            # Until its status is taken, its number is nobody else's.
+            # Until the next one is asked for, its number is nobody else's.
             if not has_ended:
                 _end(pid, signal.SIGKILL)
                 self._next_number()
         if status is None:  # what would have told has ended before it
             _end(pid, signal.SIGKILL)
-        return (-signal.SIGKILL if status is None else status), in_time
+        return (0 if has_told and status == -signal.SIGKILL else status), in_time
+
+    def _ends_within(self, seconds: float | None, answer: Path) -> bool:
+        """Whether a process ends within the limit, and once it has told its end, soon."""
+        last = None if seconds is None else time.monotonic() + seconds
+        while not _tells_its_end(answer):
+            rest = _LOOK_SECONDS if last is None else min(_LOOK_SECONDS, last - time.monotonic())
+            if self._hears_within(max(0, rest)):
+                return True
+            if last is not None and time.monotonic() >= last:
+                return False
+        return self._hears_within(_END_SECONDS)
 
     def _end_strays(self, folder: Path) -> None:
         """End what left the group of a test and still runs: forked by it, or started."""
@@ -139,8 +185,9 @@ class Interpreters:
                 return
 
     def _hears_within(self, seconds: float | None) -> bool:
-        found, _, _ = select.select([self._control], [], [], seconds)
-        return bool(found)
+        poll = select.poll()  # `select` takes no descriptor above 1023
+        poll.register(self._control, select.POLLIN)
+        return bool(poll.poll(None if seconds is None else min(seconds * 1000, _MOST_POLLED)))
 
     def _next_number(self) -> int | None:
         """What the server tells next; ``None`` where it has ended."""
@@ -151,11 +198,22 @@ class Interpreters:
         return int(json.loads(told)) if told else None
 
 
-def _end(pid: int, number: int) -> None:
-    """Signal a process and its group, if it has made one of its own yet."""
-    for send in (os.killpg, os.kill):
+def _end(pid: int, number: int, *, alone: bool = False) -> None:
+    """Signal a process with its group, if it has made one of its own yet; or it `alone`."""
+    for send in (os.kill,) if alone else (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             send(pid, number)
+            return
+
+
+def _tells_its_end(answer: Path) -> bool:
+    """Whether the last line says so: its process has nothing to do any more but to end."""
+    try:
+        with answer.open("rb") as lines:
+            lines.seek(max(0, lines.seek(0, os.SEEK_END) - len(LAST_LINE)))
+            return lines.read() == LAST_LINE
+    except FileNotFoundError:
+        return False
 
 
 def _told(answer: Path) -> Told:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 # In the folder that a process is given: what it is asked, what it tells, what it says.
@@ -37,8 +37,12 @@ class Order:
 
     def to_json(self) -> str:
         """As `from_json` reads it. What is no plain data stays here."""
-        plain = None if self.worker is None else {k: v for k, v in self.worker.items() if _plain(v)}
-        return json.dumps({**asdict(self), "worker": plain})
+        # Not `asdict`: that copies everything, also what can't be copied.
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name in ("options", "worker", "given"):
+            if found[name] is not None:
+                found[name] = {k: v for k, v in found[name].items() if _plain(v)}
+        return json.dumps(found)
 
     @classmethod
     def from_json(cls, text: str) -> Order:

@@ -32,16 +32,12 @@ class Outcome:
 
 
 def failure_of(outcome: Outcome) -> tuple[Phase, str] | None:
-    """The phase in which the process was lost, and the message; ``None`` where it came to its end.
-
-    Where it did, what the process said besides is put on the reports.
-    """
+    """The phase in which the process was lost, and the message; ``None`` where it was not."""
     told, ending = outcome.told, outcome.ending
     phase = told.missing_phase()
     said = outcome.said.strip()
-    if phase is None and not ending.is_crash:
-        if said:
-            _put_beside(told, outcome.said)
+    is_lost = ending.status is None and not told.done
+    if phase is None and not ending.is_crash and not is_lost:
         return None
     if phase is None:
         phase = "teardown"
@@ -63,7 +59,10 @@ def failure_of(outcome: Outcome) -> tuple[Phase, str] | None:
     return phase, "\n".join(lines)
 
 
-def _put_beside(told: Told, said: str) -> None:
-    failed = [one for one in told.reports.values() if one["outcome"] == "failed"]
-    for one in failed or [told.reports["teardown"]]:
-        one["sections"].append((_BESIDE, said))
+def put_beside(outcome: Outcome) -> None:
+    """Put what a process that came to its end said besides on the reports of its test."""
+    reports = outcome.told.reports
+    if outcome.said.strip():
+        failed = [one for one in reports.values() if one["outcome"] == "failed"]
+        for one in failed or [reports["teardown"]]:
+            one["sections"].append((_BESIDE, outcome.said))

@@ -11,6 +11,9 @@ Phase: TypeAlias = Literal["setup", "call", "teardown"]
 
 PHASES: tuple[Phase, ...] = ("setup", "call", "teardown")
 
+# The line that nothing comes after.
+LAST_LINE = b'{"done": true}\n'
+
 
 @dataclass(slots=True)
 class Told:
@@ -20,7 +23,8 @@ class Told:
     `warning_of` reads them. `stopped`: what ended pytest itself, such as Ctrl-C: the name of
     the exception, its text, and the exit status that it asks for. `problems`: what kept the test
     from running. `expected_failure`: the reason of an ``xfail`` that any failure of its body would
-    do for. `found`: how many tests have its name; ``None`` where collection did not end.
+    do for. `found`: how many tests have its name; ``None`` where collection did not end. `done`:
+    whether pytest came to its end there.
     """
 
     reports: dict[Phase, dict[str, Any]] = field(default_factory=dict)
@@ -30,6 +34,7 @@ class Told:
     problems: list[str] = field(default_factory=list)
     expected_failure: str | None = None
     found: int | None = None
+    done: bool = False
 
     def seconds(self) -> float:
         """How long its phases took, as far as they were told."""
@@ -65,8 +70,7 @@ def parse_told(lines: Iterable[str]) -> Told:
                 told.stopped = name, text, status
             case {"problem": problem}:
                 told.problems.append(problem)
-            case {"expected_failure": reason}:
-                told.expected_failure = reason
-            case {"found": found}:
-                told.found = found
+            case {"expected_failure": _} | {"found": _} | {"done": _}:
+                for name, value in one.items():
+                    setattr(told, name, value)
     return told

@@ -33,6 +33,9 @@ class PortableTrees:
             )
             raise UnwatchableError(msg)
         _reading(process)
+        if not psutil.pid_exists(pid):  # which knows threads from processes
+            msg = f"{pid} is a thread, and no process"
+            raise UnwatchableError(msg)
         return ProcessKey(pid, process.create_time())
 
     def read(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 # Bound here for the same reason as in _files.
 _GETPID, _LISTDIR, _STAT = os.getpid, os.listdir, os.stat
 
+_PROCESS = re.compile(rb"^Tgid:\t(\d{1,10})$", re.MULTILINE)
+
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,6 +53,10 @@ class LinuxTrees:
     def identify(self, pid: int) -> ProcessKey:
         """Who has this pid now; `UnwatchableError` for one whose memory can't be read."""
         stat = self._living(pid)
+        process = self._process_of(pid)
+        if process != pid:
+            msg = f"{pid} ({stat.name}) is a thread of process {process}, and no process"
+            raise UnwatchableError(msg)
         line = self._own_line()
         if pid == line[0]:
             msg = f"{pid} is the process that asks: judge it by memreturn() or measure()"
@@ -106,6 +113,14 @@ class LinuxTrees:
             raise UnwatchableError(msg)
         return stat
 
+    def _process_of(self, pid: int) -> int:
+        """The process of a thread; procfs hides that of threads, and shows it when asked."""
+        try:
+            found = _PROCESS.search(read_small(f"{self._proc}/{pid}/status"))
+        except OSError:  # what follows says why
+            return pid
+        return pid if found is None else int(found[1])
+
     def _own_line(self) -> list[int]:
         """This process and its ancestors, as far as this procfs shows them."""
         line = [_GETPID()]
@@ -148,7 +163,7 @@ class LinuxTrees:
         folder = f"{self._proc}/{stat.pid}"
         if layout:
             entries = unless_ended(lambda path: list(_entries(path)), f"{folder}/smaps")
-            if entries is None:
+            if not entries:  # it ended between two lines as well
                 return None
             arenas = thread_heaps(
                 (one.start for one in entries if _may_be_thread_heap(one)), f"{folder}/mem"

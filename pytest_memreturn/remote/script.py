@@ -82,6 +82,8 @@ def printed(
     opened.restype = ctypes.c_void_p
     text, length = ctypes.c_void_p(), ctypes.c_size_t()
     stream = ctypes.c_void_p(opened(ctypes.byref(text), ctypes.byref(length)))
+    if not stream:  # there is no memory for it
+        return b""
     call(function, stream)
     close(stream)
     found: bytes = ctypes.string_at(text, length.value)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import functools
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -32,6 +34,9 @@ _MOST_ASLEEP_SECONDS = 1.5
 _PAUSE_SECONDS = 0.005
 
 _LARGEST_ANSWER_BYTES = 1 << 20
+
+# An answer is no link, and no pipe that would be waited for. Windows has neither.
+_AS_IT_LIES = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 _NEEDS = (
     "release=True needs CPython 3.14 or later on both sides, of the same minor version, for it is "
@@ -96,9 +101,12 @@ class RemoteReleaser:
             if _SLEEPS_FOR_EVER in command:
                 found.reasons[pid] = f"process {pid} is a helper of multiprocessing that sleeps"
                 continue
-            folder = _folder_for(pid)
-            script, answer = folder / "release.py", folder / "answer"
+            folder = Path(tempfile.mkdtemp(prefix=f"{pid}-", dir=_base()))
+            script, answer = folder / "release.py", _folder_for_answer(folder, pid) / "answer"
             script.write_text(_text(str(answer)), encoding="utf-8")
+            # Whoever reads it may be another user, whatever files are made with here.
+            script.chmod(0o644)
+            folder.chmod(0o711)
             figure = self._has_run(pid)
             reason = self._order(pid, script)
             if reason is None:
@@ -123,9 +131,9 @@ class RemoteReleaser:
         now, figure = self._clock(), self._has_run(pid)
         if figure != one.figure:
             one.figure, one.seen_at = figure, now
-        if one.answer.exists():
+        if os.path.lexists(one.answer):
             _take(pid, one.answer, found)
-            shutil.rmtree(one.answer.parent, ignore_errors=True)
+            shutil.rmtree(one.script.parent, ignore_errors=True)
             return True
         if now - one.seen_at > _MOST_ASLEEP_SECONDS:
             found.reasons[pid] = (
@@ -165,13 +173,27 @@ class RemoteReleaser:
 
 
 def _take(pid: int, answer: Path, found: Released) -> None:
-    with answer.open("rb") as file:
-        data = file.read(_LARGEST_ANSWER_BYTES)
+    try:
+        data = _read(answer)
+    except OSError as error:
+        found.reasons[pid] = f"process {pid} left no answer that can be read: {error.strerror}"
+        return
     problem = problem_in(data)
     if problem is None:
         found.statistics[pid] = statistics_in(data)
     else:
         found.reasons[pid] = f"process {pid} answered: {problem}"
+
+
+def _read(answer: Path) -> bytes:
+    """What lies there, if it is a file: whose folder it is may have put anything in its place."""
+    descriptor = os.open(answer, _AS_IT_LIES)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return os.read(descriptor, _LARGEST_ANSWER_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 @functools.cache
@@ -196,11 +218,15 @@ def _base() -> Path:
     return base
 
 
-def _folder_for(pid: int) -> Path:
-    """A new folder in it, that a process of another user may write to, if this one may say so."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{pid}-", dir=_base()))
+def _folder_for_answer(folder: Path, pid: int) -> Path:
+    """One below it, that a process of another user may write to, if this one may say so.
+
+    Nothing else is given away: what this one writes to, or reads for a script, stays its own.
+    """
+    found = folder / "own"
+    found.mkdir(0o700)
     with contextlib.suppress(OSError):
         owner = Path(f"/proc/{pid}").stat()
         if owner.st_uid != os.geteuid():
-            os.chown(folder, owner.st_uid, owner.st_gid)
-    return folder
+            os.chown(found, owner.st_uid, owner.st_gid)
+    return found

@@ -21,6 +21,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_memreturn import _xdist
+from pytest_memreturn.fresh.first_path import insert_first_path
 from pytest_memreturn.fresh.one_test import OneTest
 from pytest_memreturn.fresh.tie import tie_to
 from pytest_memreturn.reruns import native
@@ -255,11 +256,5 @@ def main(order_file: str, lifeline: str) -> int:
     """Run the test that the file names; the exit status is pytest's."""
     tie_to(int(lifeline))
     order = Order.from_json(Path(order_file).read_text(encoding="utf-8"))
-    if not order.keeps_first_path:
-        # Put there because this is run as a module.
-        del sys.path[0]
+    insert_first_path(keeps=order.keeps_first_path)
     return int(pytest.main(list(order.args), plugins=[RerunPlugin(order)]))
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -48,6 +48,24 @@ def test_xdist(pytester: pytest.Pytester, run: Run, records: Records) -> None:
     assert {one["worker"] for one in records().values()} <= {"gw0", "gw1"}
 
 
+def test_groups_of_xdist(pytester: pytest.Pytester, run: Run, records: Records) -> None:
+    """Before pytest 9 the name of a test in a worker has its group behind it."""
+    pytester.makepyfile(
+        """
+        import pytest
+        @pytest.mark.xdist_group("red")
+        def test_x_keeps_20(subtests): 0
+        @pytest.mark.xdist_group("red")
+        def test_y(): 0
+        """
+    )
+
+    run(*ISOLATE, "-p", "xdist.plugin", "-n2", "--dist=loadgroup").assert_outcomes(
+        passed=1, failed=1
+    )
+    assert {one["isolation"] is not None for one in records().values()} == {True}
+
+
 @pytest.mark.parametrize("method", ["signal", "thread"])
 @pytest.mark.parametrize("where", ["mark", "command line"])
 def test_timeout(pytester: pytest.Pytester, run: Run, method: str, where: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -229,7 +230,28 @@ _HOSTILE = {
     ),
     "ends_what_it_came_from": (
         "os.kill(os.getppid(), 9); time.sleep(600)",
-        ["the interpreter of this isolated test was killed by SIGKILL*"],
+        [
+            (
+                "the interpreter of this isolated test was ended, since the process that it comes "
+                "from had ended (in its body)"
+            )
+        ],
+    ),
+    "has_no_descriptor_left": (
+        "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (3, 3))",
+        [],
+    ),
+    "ends_what_it_came_from_at_its_end": (
+        "import atexit; atexit.register(os.kill, os.getppid(), 9)",
+        [],
+    ),
+    "leaves_a_process_of_multiprocessing": (
+        "import multiprocessing as m; m.Process(target=time.sleep, args=(600,)).start()",
+        [],
+    ),
+    "leaves_an_executor_at_work": (
+        "import concurrent.futures as c; c.ProcessPoolExecutor(1).submit(time.sleep, 600)",
+        [],
     ),
 }
 
@@ -680,6 +702,194 @@ def wait_for(file: Path) -> None:
     while not file.exists():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_shared_memory_that_is_left_is_removed(
+    pytester: pytest.Pytester, run: Run, *, leaves: bool
+) -> None:
+    """By the tracker of multiprocessing, that has the time for it; processes may be left too."""
+    pytester.makepyfile(
+        f"""
+        import multiprocessing, pathlib, time
+        from multiprocessing.shared_memory import SharedMemory
+
+        def test_x():
+            pathlib.Path("name").write_text(SharedMemory(create=True, size=10).name)
+            if {leaves}:
+                multiprocessing.Process(target=time.sleep, args=(600,)).start()
+        """
+    )
+
+    run(*ISOLATE).assert_outcomes(passed=1)
+
+    name = (pytester.path / "name").read_text()
+    with pytest.raises(FileNotFoundError):
+        SharedMemory(name)
+
+
+def test_a_run_that_was_started_with_children_ignored(pytester: pytest.Pytester) -> None:
+    """As some supervisors do: how a test's process ended is known all the same."""
+    pytester.makepyfile(
+        """
+        import os, signal
+        def test_x():
+            assert "PYTEST_MEMRETURN_ISOLATED" in os.environ
+            assert signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+        def test_y():
+            os._exit(7)
+        """
+    )
+    start = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+        "os.execv(sys.executable, [sys.executable, '-m', 'pytest', *sys.argv[1:]])"
+    )
+
+    result = pytester.run(sys.executable, "-c", start, *ISOLATE)
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["* ended without a report, with exit status 7 (in its body)"])
+
+
+def test_an_interpreter_that_takes_too_long_to_start(
+    pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is for that as well."""
+    pytester.makepyfile(
+        sitecustomize="""
+        import os, time
+        if "PYTEST_MEMRETURN_ISOLATED" in os.environ:
+            os.write(1, b"wait for me")
+            time.sleep(600)
+        """,
+        test_app="def test_x(): 0",
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{pytester.path}:{os.environ['PYTHONPATH']}")
+
+    result = run(*ISOLATE, "--memreturn-isolate-timeout=1")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            (
+                "a fresh interpreter could not be started: the process they come from had not "
+                "started within 1 s: wait for me"
+            )
+        ]
+    )
+
+
+def test_a_run_with_many_descriptors(pytester: pytest.Pytester) -> None:
+    """Above those that `select` takes."""
+    resource = pytest.importorskip("resource")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and most < 2048:
+        pytest.skip("this user may not have so many")
+    pytester.makeconftest(
+        """
+        import os, resource
+        HELD = []
+
+        def pytest_configure():
+            if "PYTEST_MEMRETURN_ISOLATED" not in os.environ:
+                hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+                resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+                HELD.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(1100))
+        """
+    )
+    pytester.makepyfile("def test_x(): 0")
+
+    pytester.runpytest_subprocess(*ISOLATE).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("where", ["command line", "ini"])
+def test_the_log_file_is_the_runs(pytester: pytest.Pytester, run: Run, where: str) -> None:
+    """No isolated test empties it, or writes to it."""
+    pytester.makepyfile(
+        """
+        import logging, pytest
+
+        @pytest.mark.returns_memory(isolate=False)
+        def test_a(): logging.warning("from the run")
+
+        def test_b(): logging.warning("from elsewhere")
+        """
+    )
+    if where == "ini":
+        pytester.makeini("[pytest]\nlog_file = run.log")
+
+    result = run(*ISOLATE, *(["--log-file=run.log"] if where == "command line" else []))
+
+    result.assert_outcomes(passed=2)
+    said = (pytester.path / "run.log").read_text()
+    assert [line.split()[-1] for line in said.splitlines()] == ["run"]
+
+
+def test_the_cache_is_cleared_once(pytester: pytest.Pytester, run: Run) -> None:
+    """By the run, before its tests."""
+    pytester.makepyfile(
+        """
+        def test_a(cache):
+            assert cache.get("mine", 0) == 0
+            cache.set("mine", 1)
+        def test_b(cache): assert cache.get("mine", 0) == 1
+        """
+    )
+
+    run(*ISOLATE, "--cache-clear").assert_outcomes(passed=2)
+    run(*ISOLATE, "--cache-clear").assert_outcomes(passed=2)
+
+
+def test_without_plugins_of_pytest(pytester: pytest.Pytester) -> None:
+    """What is not there is not asked for."""
+    pytester.makepyfile("def test_x(): 0")
+
+    without = [f"-pno:{one}" for one in ("terminal", "logging", "cacheprovider", "tmpdir")]
+    result = pytester.runpytest_subprocess(*ISOLATE, *without, "--memreturn-report=report.json")
+
+    assert result.ret == 0
+    assert '"test_x"' not in result.stderr.str()
+    assert "::test_x" in (pytester.path / "report.json").read_text()
+
+
+def test_properties_that_no_text_can_be_made_from(pytester: pytest.Pytester, run: Run) -> None:
+    """The test has passed all the same."""
+    pytester.makepyfile(
+        """
+        def test_x(record_property):
+            around = []
+            around.append(around)
+            record_property("around", around)
+        """
+    )
+
+    run(*ISOLATE).assert_outcomes(passed=1)
+
+
+def test_modules_of_the_project_are_loaded_for_its_tests_only(pytester: pytest.Pytester) -> None:
+    """Some have the names of others, which are needed before there is a test."""
+    pytester.makepyfile(
+        mine="",
+        test_app="""
+        import argparse, json, os, pathlib, sys
+        import mine
+
+        THERE = "PYTEST_MEMRETURN_ISOLATED" in os.environ
+        if not THERE:
+            for name in ("argparse", "json"):
+                pathlib.Path(f"{name}.py").write_text("import os; os.abort()")
+
+        def test_x():
+            assert THERE
+            assert sys.path.count(os.getcwd()) == 1
+        """,
+    )
+
+    # Not by `pytester.run`, which has its folder in PYTHONPATH.
+    command = [sys.executable, "-m", "pytest", *ISOLATE, "--import-mode=importlib"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert " 1 passed in " in ended.stdout, ended.stdout
 
 
 def test_kinds_of_tests(pytester: pytest.Pytester, run: Run, records: Records) -> None:

@@ -8,27 +8,31 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pytest_memreturn import _xdist
 from pytest_memreturn._settings import ALLOCATORS
 from pytest_memreturn.fresh import process
 from pytest_memreturn.isolation import child, interpreter, server
 from pytest_memreturn.isolation.child import check_loaded
 from pytest_memreturn.isolation.ending import Ending
 from pytest_memreturn.isolation.order import VARIABLE, Order
-from pytest_memreturn.isolation.outcome import Outcome, failure_of
+from pytest_memreturn.isolation.outcome import Outcome, failure_of, put_beside
 from pytest_memreturn.isolation.sections import read_shortened, shortened
-from pytest_memreturn.isolation.told import Told, parse_told
+from pytest_memreturn.isolation.told import Phase, Told, parse_told
 from pytest_memreturn.isolation.variables import with_allocator, with_changes
 from pytest_memreturn.isolation.warned import warning_data, warning_of
 from pytest_memreturn.probes.kills import oom_kills
-from pytest_memreturn.probes.strays import started_with
+from pytest_memreturn.probes.strays import members_of, started_with
 from pytest_memreturn.reruns.installed import LIBRARIES
+
+if TYPE_CHECKING:
+    from pytest_memreturn.fresh.command import Invocation
 
 PASSED = {"outcome": "passed", "duration": 0.5, "sections": []}
 
@@ -37,8 +41,11 @@ def test_an_order_arrives_as_it_was() -> None:
     """But for what is no plain data."""
     order = Order("x", "/x", ["-q"], ["pytest"], keeps_first_path=True, worker={"id": "gw0"})
     assert Order.from_json(order.to_json()) == order
-    odd = Order("x", "/x", [], [], keeps_first_path=True, worker={"id": "gw0", "odd": object()})
-    assert Order.from_json(odd.to_json()).worker == {"id": "gw0"}
+    with open(os.devnull) as uncopied:  # noqa: PTH123 - what pickle and copy refuse
+        mixed = {"id": "gw0", "odd": uncopied}
+        odd = Order("x", "/x", [], [], keeps_first_path=True, worker=mixed, given=mixed)
+        arrived = Order.from_json(odd.to_json())
+    assert arrived.worker == arrived.given == {"id": "gw0"}
 
 
 def test_what_is_told_comes_line_by_line() -> None:
@@ -52,6 +59,7 @@ def test_what_is_told_comes_line_by_line() -> None:
         {"expected_failure": "known"},
         {"stopped": ["Exit", "enough", 3]},
         {"unknown": 1},
+        {"done": True},
     ]
     told = parse_told([*map(json.dumps, lines), '{"report"'])
     assert told == Told(
@@ -62,6 +70,7 @@ def test_what_is_told_comes_line_by_line() -> None:
         problems=["p"],
         expected_failure="known",
         found=1,
+        done=True,
     )
 
 
@@ -84,6 +93,7 @@ def test_which_phase_is_missing(reports: dict[str, dict[str, object]], missing: 
     ("ending", "words"),
     [
         (Ending(0), "ended without a report, with exit status 0"),
+        (Ending(None), "was ended, since the process that it comes from had ended"),
         (Ending(-11), "was killed by SIGSEGV (Segmentation fault)"),
         (Ending(-40), "was killed by signal 40"),
         (Ending(-9, limit_seconds=2.5), "had not ended within 2.5 s, and was ended"),
@@ -141,11 +151,28 @@ def test_what_is_said_besides_stands_with_what_failed(outcome: str) -> None:
             "teardown": {**PASSED, "sections": []},
         }
     )
-    assert failure_of(Outcome(told, Ending(0), said=" \n")) is None
-    assert failure_of(Outcome(told, Ending(0), said="word")) is None
+    for said in (" \n", "word"):
+        found = Outcome(told, Ending(0), said=said)
+        assert failure_of(found) is None
+        put_beside(found)
     added = [when for when, one in told.reports.items() if one["sections"]]
     assert added == (["call"] if outcome == "failed" else ["teardown"])
     assert told.seconds() == 1.5
+
+
+def test_a_process_whose_status_is_not_known() -> None:
+    """Is lost, unless it had told all there is and its end."""
+    reports: dict[Phase, dict[str, object]] = {
+        "setup": PASSED,
+        "call": PASSED,
+        "teardown": {**PASSED, "sections": []},
+    }
+    assert failure_of(Outcome(Told(reports=reports, done=True), Ending(None))) is None
+    found = failure_of(Outcome(Told(reports=reports), Ending(None), said="why"))
+    assert found is not None
+    assert found[0] == "teardown"
+    assert "since the process that it comes from had ended (after its tear-down)" in found[1]
+    assert found[1].endswith("what it said:\nwhy")
 
 
 def test_long_output_is_shortened_in_the_middle(tmp_path: Path) -> None:
@@ -271,6 +298,92 @@ def test_processes_are_known_by_a_variable(tmp_path: Path) -> None:
     assert started_with("A", {"1"}, tmp_path / "none") == set()
 
 
+def test_processes_are_known_by_their_group(tmp_path: Path) -> None:
+    """Those that run, whatever their names are."""
+    stats = {7: b"7 (a) b) S 1 7 7", 8: b"8 (x) R 7 7 7", 9: b"9 (x) Z 7 7 7", 10: b"10 (7) S 7 10"}
+    for number, stat in stats.items():
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "stat").write_bytes(stat + b" 0 0\n")
+    (tmp_path / "11").mkdir()
+    assert members_of(7, tmp_path) == {7, 8}
+    assert members_of(7, tmp_path / "none") == set()
+
+
+def test_a_group_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while in which it may end by itself, and another in which it may end others."""
+    sent: list[int] = []
+    now = iter(range(100))
+    monkeypatch.setattr(server, "members_of", lambda _: {7} if len(sent) < 2 else set())
+    passing = SimpleNamespace(monotonic=lambda: next(now) / 4, sleep=lambda _: None)
+    monkeypatch.setattr(server, "time", passing)
+    monkeypatch.setattr(os, "killpg", lambda _, number: sent.append(number))
+    server._end_group(7)
+    assert sent == [signal.SIGTERM, signal.SIGKILL]
+
+
+def test_what_interrupts_a_run_of_a_test_ends_what_it_comes_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It may have something to tell yet, which would be taken for the next one's."""
+    import subprocess
+
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr(
+        interpreter,
+        "start",
+        lambda *_, keeps_open, **__: subprocess.Popen(
+            command, start_new_session=True, pass_fds=keeps_open
+        ),
+    )
+    started = interpreter.Interpreters(cast("Invocation", None), {}, shows=False)
+
+    def interrupt(*_: object) -> bool:
+        raise _Alarm
+
+    monkeypatch.setattr(interpreter.Interpreters, "_hears_within", interrupt)
+    ready = [started.are_ready]
+    with pytest.raises(_Alarm):
+        started.run(Order("x", "/x", [], [], keeps_first_path=True), None)
+    ready.append(started.are_ready)
+    started.close()
+    assert ready == [True, False]
+
+
+def test_a_fork_ends_nothing_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should it come to the end of pytest as well."""
+    ended: list[str] = []
+    stack = SimpleNamespace(close=lambda: ended.append("all"))
+    holder = cast("interpreter.Interpreters", SimpleNamespace(_pid=os.getpid(), _open=stack))
+    interpreter.Interpreters.close(holder)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    interpreter.Interpreters.close(holder)
+    assert ended == ["all"]
+
+
+@pytest.mark.parametrize("forks", [True, False])
+def test_a_fork_does_not_hold_the_lifeline(*, forks: bool) -> None:
+    """What hangs on it ends with the run, and not with the last process that a test has forked."""
+    process._let_go()  # there is nothing yet
+    with process.lifeline() as reading:
+        if forks:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                forked = os.fork()
+            if not forked:
+                held = [os.fstat(one) for one in process._KEPT]
+                os._exit(not all(os.path.samestat(one, os.stat(os.devnull)) for one in held))  # noqa: PTH116
+            assert os.waitpid(forked, 0)[1] == 0
+            assert process._KEPT
+        else:
+            process._let_go()
+            assert os.read(reading, 1) == b""
+    assert not process._KEPT
+
+
+class _Alarm(BaseException):
+    """What a handler of a signal raises."""
+
+
 def test_a_process_may_have_to_be_waited_for_without_the_kernels_help(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -285,6 +398,24 @@ def test_a_process_may_have_to_be_waited_for_without_the_kernels_help(
         finally:
             process.end_group(running)
         assert process.has_ended_within(running, None)
+
+
+@pytest.mark.parametrize("kernel_helps", [False, True])
+def test_a_number_that_may_be_somebody_elses_is_not_signalled(
+    monkeypatch: pytest.MonkeyPatch, *, kernel_helps: bool
+) -> None:
+    """That is, of a process that was reaped; its group is ended before that."""
+    import subprocess
+
+    if not kernel_helps:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    sent: list[int | None] = []
+    with subprocess.Popen([sys.executable, "-c", "0"], start_new_session=True) as running:
+        monkeypatch.setattr(os, "killpg", lambda *_: sent.append(running.returncode))
+        assert process.has_ended_within(running, None)
+        process.end_group(running)
+        process.end_group(running)
+    assert sent == [None if hasattr(os, "pidfd_open") else 0]
 
 
 def test_a_server_that_nobody_asks_ends() -> None:
@@ -308,7 +439,8 @@ class _Gone:
 
 
 def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Run as a module, this package would bring the folder with it."""
+    """It is looked at first once the test is to be loaded, and not before."""
+    monkeypatch.chdir(tmp_path)
     seen: list[list[str]] = []
 
     def run(args: list[str], plugins: list[object]) -> int:
@@ -322,12 +454,148 @@ def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for keeps in (True, False):
-            monkeypatch.setattr(sys, "path", ["here", "there"])
+            monkeypatch.setattr(sys, "path", ["there"])
             order = Order("x", "/x", ["-q"], ["pytest"], keeps_first_path=keeps)
             (tmp_path / "order").write_text(order.to_json(), encoding="utf-8")
             assert child.main(ours, str(tmp_path)) == 0
-    assert seen == [["here", "there"], ["there"]]
+    assert seen == [[str(tmp_path), "there"], ["there"]]
     assert (sys.argv, os.environ[VARIABLE]) == (["pytest"], str(tmp_path))
+
+
+def test_a_test_may_do_what_it_likes_with_the_file_that_is_told_to(tmp_path: Path) -> None:
+    """It may close it, and have another one with its number; each line comes whole."""
+    plugin = child.IsolatedTest(
+        Order("x", "/x", [], [], keeps_first_path=True),
+        tmp_path / "answer",
+        cast("socket.socket", None),
+    )
+    plugin.tell(found=1)
+    number = plugin._answer._descriptor
+    os.close(number)
+    plugin.tell(found=2)
+    again = plugin._answer._descriptor
+    with (tmp_path / "other").open("wb") as other:
+        os.dup2(other.fileno(), again)
+        try:
+            plugin.tell(found=3)
+        finally:
+            os.close(again)
+    os.close(plugin._answer._descriptor)
+    assert (tmp_path / "other").read_bytes() == b""
+    lines = (tmp_path / "answer").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(one) for one in lines] == [{"found": 1}, {"found": 2}, {"found": 3}]
+
+
+def test_what_a_test_has_forked_does_not_tell_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may come to the end of pytest before the test's own process."""
+    answer = tmp_path / "answer"
+    plugin = child.IsolatedTest(
+        Order("x", "/x", [], [], keeps_first_path=True), answer, cast("socket.socket", None)
+    )
+    ends: list[bool] = [
+        interpreter._tells_its_end(answer),
+        interpreter._tells_its_end(tmp_path / "0"),
+    ]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: 1)
+        plugin.pytest_unconfigure()
+    ends.append(interpreter._tells_its_end(answer))
+    plugin.tell(found=1)
+    ends.append(interpreter._tells_its_end(answer))
+    plugin.pytest_unconfigure()
+    ends.append(interpreter._tells_its_end(answer))
+    os.close(plugin._answer._descriptor)
+    assert ends == [False, False, False, False, True]
+    assert interpreter._told(answer) == Told(found=1, done=True)
+    assert interpreter._told(tmp_path / "none") == Told()
+
+
+@pytest.mark.parametrize(
+    ("alone", "there", "signalled"),
+    [
+        (False, {"killpg", "kill"}, ["killpg"]),
+        (False, {"kill"}, ["kill"]),
+        (False, set(), []),
+        (True, {"killpg", "kill"}, ["kill"]),
+    ],
+)
+def test_who_is_signalled(
+    monkeypatch: pytest.MonkeyPatch, there: set[str], signalled: list[str], *, alone: bool
+) -> None:
+    """A group, or the one process where there is no group yet; once."""
+    sent: list[str] = []
+
+    def sends(name: str) -> Callable[[int, int], None]:
+        def send(pid: int, number: int) -> None:
+            if name not in there:
+                raise ProcessLookupError
+            assert (pid, number) == (7, signal.SIGKILL)
+            sent.append(name)
+
+        return send
+
+    for name in ("killpg", "kill"):
+        monkeypatch.setattr(os, name, sends(name))
+    interpreter._end(7, signal.SIGKILL, alone=alone)
+    assert sent == signalled
+
+
+def test_what_pytest_captured_in_comes_by_a_channel(tmp_path: Path) -> None:
+    """But for what is the process's own output; nothing where it did not come so far."""
+    (tmp_path / "output").write_text("said besides")
+    (tmp_path / "captured").write_text("captured")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert interpreter._captured(ours, tmp_path / "output") == ("", "")
+        with (tmp_path / "output").open() as own, (tmp_path / "captured").open() as captured:
+            socket.send_fds(theirs, [b"."], [own.fileno(), captured.fileno()])
+        assert interpreter._captured(ours, tmp_path / "output") == ("", "captured")
+
+
+def test_what_contains_itself_is_told_as_text(tmp_path: Path) -> None:
+    """That part of it, as deep as the value of a property is."""
+    plugin = child.IsolatedTest(
+        Order("x", "/x", [], [], keeps_first_path=True),
+        tmp_path / "answer",
+        cast("socket.socket", None),
+    )
+    around: list[object] = []
+    around.append(around)
+    properties = [("plain", 7), ("around", around)]
+    plugin.tell(report={"outcome": "passed", "user_properties": properties}, is_phase=True)
+    os.close(plugin._answer._descriptor)
+    assert json.loads((tmp_path / "answer").read_text(encoding="utf-8")) == {
+        "report": {
+            "outcome": "passed",
+            "user_properties": [["plain", 7], ["around", "[[...]]"]],
+        },
+        "is_phase": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "has_parent", "plain"),
+    [
+        ("a.py::test_x@red", True, True, "a.py::test_x"),
+        ("a.py::test_x@red", False, True, "a.py::test_x@red"),
+        ("a.py::test_x", True, True, "a.py::test_x"),
+        ("b.py::test_x@red", True, True, "b.py::test_x@red"),
+        ("a.py::test_x@red", True, False, "a.py::test_x@red"),
+    ],
+)
+def test_the_name_of_a_test_that_is_in_a_group(
+    name: str, plain: str, *, groups: bool, has_parent: bool
+) -> None:
+    """Workers of pytest-xdist put the group behind it, under ``--dist=loadgroup``."""
+    item = SimpleNamespace(
+        nodeid=name,
+        name="test_x",
+        parent=SimpleNamespace(nodeid="a.py") if has_parent else None,
+        config=SimpleNamespace(option=SimpleNamespace(loadgroup=groups)),
+    )
+    assert _xdist.plain_nodeid(cast("pytest.Item", item)) == plain
 
 
 def test_a_process_that_starts_others_again_and_again_is_given_up(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import psutil
@@ -50,6 +51,18 @@ def test_who_can_t_be_watched(process: subprocess.Popen[bytes]) -> None:
         found.identify(own)
     with pytest.raises(UnwatchableError, match=f"^{parent} is an ancestor"):
         found.identify(parent)
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        if sys.platform == "linux":
+            number = thread.native_id
+            assert number is not None
+            with pytest.raises(UnwatchableError, match=f"^{number} is a thread, and no process"):
+                found.identify(number)
+    finally:
+        done.set()
+        thread.join()
     root = found.identify(process.pid)
     with pytest.raises(UnwatchableError, match="another process has its pid now"):
         found.read(ProcessKey(process.pid, root.started - 1))

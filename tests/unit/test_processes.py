@@ -47,6 +47,9 @@ def test_bounds() -> None:
     )
     assert bounds_of_growth(processes, {1, 2}) == (-5, 8)
     assert bounds_of_growth(processes, set()) == (0, 0)
+    # Of one that gave back what is free at the last reading only, and had so much in use then.
+    assert bounds_of_growth(processes, {1, 2}, {1: 7}) == (0, 15)
+    assert bounds_of_growth(processes, {1, 2}, {1: 70, 2: 70}) == (0, 30)
 
 
 def test_a_tree_as_one() -> None:

@@ -124,6 +124,27 @@ def test_what_is_not_there_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None
     assert script.printed(fake_ctypes(library), library, "malloc_info", print) == b""
 
 
+def test_no_memory_for_what_is_printed() -> None:
+    """Nothing is said, and nothing is done with what is not there."""
+
+    class Streams:
+        def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - a C function
+            function = types.SimpleNamespace if name == "malloc_info" else (lambda *_: None)
+            return type("Function", (), {"__call__": staticmethod(function)})()
+
+    real = types.SimpleNamespace(
+        CDLL=lambda _: Streams(),
+        c_void_p=ctypes.c_void_p,
+        c_size_t=ctypes.c_size_t,
+        byref=ctypes.byref,
+    )
+
+    def call(*_: object) -> None:
+        pytest.fail("there is nothing to print to")
+
+    assert script.printed(real, Streams(), "malloc_info", call) == b""
+
+
 def test_an_answer_that_is_cut_off() -> None:
     """A section that is not whole is none."""
     whole = b"python 3\nabcmalloc 4\ndefg"

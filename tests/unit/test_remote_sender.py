@@ -173,25 +173,56 @@ def test_a_helper_is_left_alone(machine: Machine) -> None:
     assert machine.now == 0
 
 
-def test_whose_the_folder_is(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process of another user may write to it, where this one may say so."""
-    given: list[tuple[int, int]] = []
+def test_whose_the_folders_are(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of another user may write its answer, and nothing that this one writes or reads."""
+    given: list[tuple[str, int, int]] = []
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    monkeypatch.setattr(os, "chown", lambda _, user, group: given.append((user, group)))
+    monkeypatch.setattr(
+        os, "chown", lambda path, user, group: given.append((path.name, user, group))
+    )
     pid = os.getpid()
     machine.behaviour[pid] = answers()
     assert machine.releaser().release({pid: "python"}).reasons == {}
-    assert given == ([(os.getuid(), os.getgid())] if Path(f"/proc/{pid}").exists() else [])
+    expected = [("own", os.getuid(), os.getgid())] if Path(f"/proc/{pid}").exists() else []
+    assert given == expected
 
 
-def test_nobody_else_reads_the_folder(machine: Machine) -> None:
-    """Others may pass through the one above, and no more."""
+def test_what_others_may_do_with_the_files(machine: Machine) -> None:
+    """Pass through, and read the script, whatever files are made with here; no more."""
     modes: list[int] = []
 
     def look(script: Path) -> None:
-        modes.extend(stat.S_IMODE(one.stat().st_mode) for one in list(script.parents)[:2])
+        paths = [script.parent / "own", script, *list(script.parents)[:2]]
+        modes.extend(stat.S_IMODE(one.stat().st_mode) for one in paths)
         answers()(script)
 
     machine.behaviour[14] = look
-    machine.releaser().release({14: "python"})
-    assert modes == [0o700, 0o711]
+    mask = os.umask(0o077)
+    try:
+        machine.releaser().release({14: "python"})
+    finally:
+        os.umask(mask)
+    assert modes == [0o700, 0o644, 0o711, 0o711]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_an_answer_that_is_no_file(machine: Machine, tmp_path: Path, kind: str) -> None:
+    """It is not followed, not waited for, and not taken."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(ANSWER)
+
+    def put(script: Path) -> None:
+        answer = script.parent / "own" / "answer"
+        if kind == "link":
+            answer.symlink_to(secret)
+        elif kind == "pipe":
+            os.mkfifo(answer)
+        else:
+            answer.mkdir()
+
+    machine.behaviour[14] = put
+    found = machine.releaser().release({14: "python"})
+    assert found.reasons[14].startswith("process 14 left no answer that can be read: ")
+    assert found.statistics == {}
+    assert secret.read_bytes() == ANSWER
+    assert not machine.scripts[14].parent.exists()

@@ -610,7 +610,8 @@ def test_the_lifeline_is_tied(
 
 
 def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Run as a module, this package would bring the folder with it."""
+    """It is looked at first once the test is to be loaded, and not before."""
+    monkeypatch.chdir(tmp_path)
     seen: list[list[str]] = []
 
     def run(args: list[str], plugins: list[object]) -> int:
@@ -621,7 +622,7 @@ def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(child, "tie_to", lambda _: None)
     monkeypatch.setattr(pytest, "main", run)
     for keeps in (True, False):
-        monkeypatch.setattr(sys, "path", ["here", "there"])
+        monkeypatch.setattr(sys, "path", ["there"])
         order = Order(
             *("x", "/x", ("-q",), "/a", "/f"),
             keeps_first_path=keeps,
@@ -631,7 +632,7 @@ def test_the_first_path_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_
         )
         (tmp_path / "order").write_text(order.to_json(), encoding="utf-8")
         assert child.main(str(tmp_path / "order"), "3") == 0
-    assert seen == [["here", "there"], ["there"]]
+    assert seen == [[str(tmp_path), "there"], ["there"]]
 
 
 @pytest.mark.parametrize(

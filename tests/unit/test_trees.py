@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,6 +124,24 @@ def test_who_can_t_be_watched() -> None:
         found.read(ProcessKey(ended.pid, 1))
 
 
+def test_a_thread_is_no_process() -> None:
+    """Neither one of another process nor one of this."""
+    found = LinuxTrees()
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        number = thread.native_id
+        assert number is not None
+        with pytest.raises(
+            UnwatchableError, match=rf"^{number} \(.+\) is a thread of process {os.getpid()}, and"
+        ):
+            found.identify(number)
+    finally:
+        done.set()
+        thread.join()
+
+
 # What procfs has of a process, as far as it is asked.
 STAT = "{pid} (serve) S {parent} " + " ".join(["0"] * 17) + " {started}\n"
 ROLLUP = "Rss: 9 kB\nPss_Anon: 5 kB\nPss_Shmem: 1 kB\nLazyFree: 0 kB\n"
@@ -164,6 +183,8 @@ def test_a_pid_that_was_used_again(proc: Callable[..., Path], tmp_path: Path) ->
     proc(41)
     found = LinuxTrees(str(tmp_path))
     assert found.identify(41) == ProcessKey(41, 7)
+    (tmp_path / "41" / "status").write_text("Name:\tserve\n")
+    assert found.identify(41) == ProcessKey(41, 7)
     with pytest.raises(UnwatchableError, match="41 has ended, and another process has its pid now"):
         found.read(ProcessKey(41, 6))
     proc(42)
@@ -179,6 +200,8 @@ def test_one_that_ends_while_it_is_read(proc: Callable[..., Path], tmp_path: Pat
     found = LinuxTrees(str(tmp_path))
     root = ProcessKey(41, 7)
     assert len(found.read(root, layout=True)) == 2
+    (child / "smaps").write_text("")
+    assert [one.key.pid for one in found.read(root, layout=True)] == [41]
     (child / "smaps").unlink()
     assert [one.key.pid for one in found.read(root, layout=True)] == [41]
     (child / "smaps_rollup").unlink()

@@ -10,7 +10,7 @@ import pytest
 import pytest_memreturn
 from pytest_memreturn import InvalidSettingError, MemoryNotReturned, UnjudgedWarning, Watch, watch
 from pytest_memreturn import _watch as module
-from pytest_memreturn._errors import UnreleasableError, UnwatchableError
+from pytest_memreturn._errors import ReadingUnavailableError, UnreleasableError, UnwatchableError
 from pytest_memreturn._processes import ProcessKey, ProcessReading
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn._snapshot import KindUsage, Snapshot
@@ -192,3 +192,24 @@ def test_values_that_cannot_be_right(trees: Trees) -> None:
         with pytest.raises(InvalidSettingError) as caught:
             watch(41, **keywords)
         assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (UnwatchableError("41 has ended"), "41 has ended"),
+        (ReadingUnavailableError("cannot read status"), "cannot read status"),
+        (OverflowError("too large"), "41 is no process id"),
+    ],
+)
+def test_who_cannot_be_identified(
+    trees: Trees, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    """The error names what asked for it, whatever the reason."""
+
+    def fail(_: int) -> ProcessKey:
+        raise error
+
+    monkeypatch.setattr(trees, "identify", fail)
+    with pytest.raises(InvalidSettingError, match=rf"watch\(\): pid: {words}"):
+        watch(41)
