@@ -62,7 +62,6 @@ class RoundWatch:
         self._run = 0
         self._live_bytes = self._footprint_bytes = 0
         self._recorder: Recorder
-        self.overhead_seconds = 0.0
         instruments.releaser.level_caches()
 
     def begin(self, recorder: Recorder) -> None:
@@ -75,15 +74,11 @@ class RoundWatch:
         self._run = number
         if not self._points.is_due(number) and number < self._asked:
             return False
-        started = self._instruments.clock()
-        try:
-            self._add(number, self._read_without_garbage())
-            if number >= self._asked:
-                return True
-            self._count_objects_if_growing(number)
-            return self._is_certain()
-        finally:
-            self.overhead_seconds += self._instruments.clock() - started
+        self._add(number, self._read_without_garbage())
+        if number >= self._asked:
+            return True
+        self._count_objects_if_growing(number)
+        return self._is_certain()
 
     def _add(self, number: int, figures: Mapping[str, int]) -> None:
         live_bytes = _live_bytes(figures)
@@ -119,6 +114,9 @@ class RoundWatch:
         return figures
 
     def _count_objects_if_growing(self, number: int) -> None:
+        if not self._rounds_decide:
+            # Counting ends with a trim, and what the test holds free is to be judged.
+            return
         first = self._asked // _FIRST_PART
         if self._counted_at or number < first or self._rises < min(_RISES_TO_COUNT, first + 1):
             return
@@ -133,7 +131,6 @@ class RoundWatch:
 
     def _count_objects(self) -> None:
         self._headcount.begin(self._instruments.statistics())
-        self._instruments.releaser.trim()
 
     def _growth_by_name(self) -> dict[str, Growth]:
         """How everything grew that has figures; the footprint as the last one."""
