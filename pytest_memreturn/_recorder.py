@@ -128,12 +128,10 @@ class Recorder:
     def aside(self, act: Callable[[], object]) -> None:
         """Do something of ours inside the window: neither what it takes nor its peak counts.
 
-        All is trimmed before and after it, so this is for where free memory does not count.
+        With all trimmed, as it is afterwards: this is for where free memory does not count.
         """
         self._peak_before = self._close_peak()
         try:
-            self._instruments.releaser.collect()
-            self._instruments.releaser.trim()
             self.begin_examination()
             try:
                 act()

@@ -58,6 +58,7 @@ class RoundWatch:
         self._points = RoundPoints()
         self._headcount = instruments.examiner.headcount()
         self._counted_at = 0
+        self._not_its_own: Mapping[str, int] = {}
         self._rises = 0
         self._run = 0
         self._live_bytes = self._footprint_bytes = 0
@@ -97,7 +98,7 @@ class RoundWatch:
         if counters.error_bytes:
             counters = self._instruments.memory.exact()
         figures[FOOTPRINT] = counters.footprint_bytes + self._recorder.outside_bytes()
-        return figures
+        return {name: size - self._not_its_own.get(name, 0) for name, size in figures.items()}
 
     def _read_without_garbage(self) -> dict[str, int]:
         """The figures of now; what may be garbage, or free, is dropped where they have risen."""
@@ -126,7 +127,12 @@ class RoundWatch:
             return  # of the objects, the ledger will tell enough
         # Without it the verdict is the same, and the cause may be less exact.
         with contextlib.suppress(Exception):
+            self._instruments.releaser.collect()
+            self._instruments.releaser.trim()
+            before = self._read()
             self._recorder.aside(self._count_objects)
+            # A step in the middle of a series would change its slope.
+            self._not_its_own = {name: size - before[name] for name, size in self._read().items()}
             self._counted_at = number
 
     def _count_objects(self) -> None:

@@ -267,6 +267,7 @@ def test_what_it_takes_to_count_objects_is_not_charged(
     assert (fills["verdict"], fills["examined_bytes"]) == ("returned", 0)
     assert (keeps["cause"], keeps["examined_bytes"]) == ("live-python", 2**23)
     assert keeps["retained_bytes"] == 64 * keeps["rounds"]["run"]
+    assert [whole - live for _, live, whole in keeps["rounds"]["points"]] == [50 * MIB] * 20
     assert keeps["ledger"]["python-live"] == keeps["retained_bytes"]
 
 
