@@ -44,6 +44,8 @@ class BetweenRounds:
             _Patches(one) for one in _fixtures(item) if isinstance(one, pytest.MonkeyPatch)
         ]
         self._reported: dict[str, int] | None = None
+        self._doctest = getattr(item, "dtest", None)
+        self._names = dict(getattr(self._doctest, "globs", ()))
 
     def clean_up(self) -> None:
         """Leave things as if the body had not run yet."""
@@ -63,6 +65,11 @@ class BetweenRounds:
             pass
         self._forget_subtests()
         _tear_down(self._item)
+        _forget_runner(self._item)
+        if self._doctest is not None:
+            # A run ends with these cleared.
+            self._doctest.globs.clear()
+            self._doctest.globs.update(self._names)
 
     def end(self) -> None:
         """Leave the rest to the end of the test, as if the body had run once."""
@@ -153,3 +160,10 @@ def _tear_down(item: pytest.Item) -> None:
         item._explicit_tearDown = None  # type: ignore[attr-defined] # noqa: SLF001
         vars(item.instance).pop("tearDown", None)  # type: ignore[attr-defined]
         tear_down()
+
+
+def _forget_runner(item: pytest.Item) -> None:
+    """A `unittest.IsolatedAsyncioTestCase` has closed its runner, and makes one if it has none."""
+    instance = getattr(item, "instance", None)
+    if getattr(instance, "_asyncioRunner", None) is not None:
+        instance._asyncioRunner = None  # type: ignore[union-attr] # noqa: SLF001

@@ -128,6 +128,60 @@ def test_unittest(run: Run, records: Records, app: App) -> None:
     assert records()["test_keeps"]["verdict"] == "retained"
 
 
+def test_unittest_that_is_awaited(run: Run, records: Records, app: App) -> None:
+    """Each round, and each run before them, has a loop of its own."""
+    app(
+        each(
+            """
+        import asyncio, unittest
+        LOOPS = []
+        class TestCase(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self): LOOPS.append(asyncio.get_running_loop())
+            async def asyncTearDown(self): assert LOOPS.pop() is asyncio.get_running_loop()
+            async def test_returns(self): assert not LOOPS[-1].is_closed()
+            async def test_keeps(self): told.python += 65536
+        @memory(enabled=False)
+        def test_ended(): assert LOOPS == []
+        """
+        )
+    )
+
+    run().assert_outcomes(passed=2, failed=1)
+
+    assert {name: one["rounds"]["growth"] for name, one in records().items()} == {
+        "test_returns": "none",
+        "test_keeps": "steady",
+    }
+
+
+def test_doctests(pytester: pytest.Pytester, run: Run, records: Records) -> None:
+    """Each round has the names that the first one had: those of the module, and of fixtures."""
+    pytester.makepyfile(
+        words='''
+        """Of a module.
+
+        >>> import told
+        >>> twice("ab"), getfixture("tmp_path").name, seen
+        ('abab', 'words0', 0)
+        >>> seen = 1
+        """
+        seen = 0
+        def twice(word):
+            """
+            >>> twice("a")
+            'aa'
+            """
+            return word * 2
+        '''
+    )
+    pytester.makefile(".txt", test_text=">>> getfixture('tmp_path').name\n'test_text_txt0'\n")
+
+    flags = ("--doctest-modules", "--memreturn", "--memreturn-rounds=11", "--memreturn-warmup=1")
+    run(*flags, "words.py", "test_text.txt").assert_outcomes(passed=3)
+
+    assert {one["rounds"]["run"] for one in records().values()} == {11}
+
+
 def test_unittest_under_pdb(run: Run, app: App) -> None:
     """Where pytest puts tear-down off to the end, each round has its own all the same."""
     app(
