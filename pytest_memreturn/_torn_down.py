@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from _pytest.logging import caplog_records_key  # pytest has no other name for it
+
 from pytest_memreturn._sizes import format_size
 from pytest_memreturn._test_report import state_of
 
 if TYPE_CHECKING:
     import pytest
+    from _pytest.nodes import Node
 
     from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._record import Record
@@ -31,12 +34,9 @@ class TornDown:
     instruments: Callable[[], Instruments]
 
     def watch(self, item: pytest.Item) -> None:
-        """Be told when the fixtures of a test have ended, before the first of them is set up."""
-        state = state_of(item)
-        # What is registered first is called last.
-        if state.gate is not None and not state.is_watched:
-            item.addfinalizer(functools.partial(self._ended, item))
-            state.is_watched = True
+        """Be told when the fixtures of a test have ended, before it is set up."""
+        after_tear_down(item, functools.partial(self._ended, item))
+        state_of(item).is_watched = True
 
     def expect(self, item: pytest.Item, record: Record) -> None:
         """Its body retained memory, which its fixtures may still hold."""
@@ -49,7 +49,7 @@ class TornDown:
         state = state_of(item)
         if state.retained is None:
             return
-        let_go_of_fixtures(item)
+        let_go_of(item)
         with contextlib.suppress(Exception):
             retained_bytes, footprint_bytes = state.retained
             came_back_bytes = max(0, footprint_bytes - self._footprint_bytes())
@@ -69,11 +69,36 @@ class TornDown:
         return instruments.memory.exact().footprint_bytes
 
 
-def let_go_of_fixtures(item: pytest.Item) -> None:
-    """Empty what pytest keeps of a test's fixtures until after its last report.
+def after_tear_down(node: Node, act: Callable[[], object]) -> Callable[[], None]:
+    """Have `act` called when all of a node is torn down, and before what it lies in is.
 
-    They have been torn down, and a test that returns its memory would seem to keep it.
+    To be called before it is set up. A finalizer would come before the node's own tear-down, in
+    which `unittest` lets go of an instance. Gives what takes it back, where it is not set up.
+    """
+    before, tear_down = vars(node).get("teardown"), node.teardown
+
+    def take_back() -> None:
+        vars(node).pop("teardown", None)
+        if before is not None:
+            node.teardown = before  # type: ignore[method-assign]
+
+    def teardown() -> None:
+        __tracebackhide__ = True
+        take_back()
+        tear_down()
+        act()
+
+    node.teardown = teardown  # type: ignore[method-assign]
+    return take_back
+
+
+def let_go_of(item: pytest.Item) -> None:
+    """Empty what pytest keeps of a test until after its last report: fixtures, and log records.
+
+    All of it has been torn down, and a test that returns its memory would seem to keep it.
     """
     kept = getattr(item, "funcargs", None)
     if isinstance(kept, dict):
         kept.clear()
+    for records in item.stash.get(caplog_records_key, {}).values():
+        records.clear()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
 from pytest_memreturn._failures import MemoryNotReturned, VerdictFailure
 from pytest_memreturn._test_report import state_of
-from pytest_memreturn._torn_down import let_go_of_fixtures
+from pytest_memreturn._torn_down import after_tear_down, let_go_of
 
 if TYPE_CHECKING:
     from _pytest.nodes import Node
@@ -34,7 +34,7 @@ class _Wide:
     opened: Recorder | str
     tests: int = 0
     failed: list[str] = field(default_factory=list)
-    is_watched: bool = False
+    take_back: Callable[[], None] = lambda: None
     record: Record | None = None
 
 
@@ -71,22 +71,13 @@ class WideWindows:
         attempt = self._session.attempt(
             settings, node.nodeid, item, None if settings.window.value == "test" else node
         )
-        return _Wide(node, attempt.settings, attempt, attempt.open())
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[Any]
-    ) -> Generator[None, object, object]:
-        """Be told when all is torn down, before the first fixture is there to be torn down."""
-        __tracebackhide__ = True
-        del fixturedef
-        self._watch()
-        return (yield)
+        one = _Wide(node, attempt.settings, attempt, attempt.open())
+        one.take_back = after_tear_down(node, functools.partial(self._close, one))
+        return one
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Let subtests be told from the test, while its body runs."""
-        self._watch()
         if all(one.node is not item for one in self._open):
             return (yield)
         state = state_of(item)
@@ -95,13 +86,6 @@ class WideWindows:
             return (yield)
         finally:
             state.window_is_open = False
-
-    def _watch(self) -> None:
-        # What is registered first is called last. pytest takes it only once the node is set up.
-        for one in self._open:
-            if not one.is_watched:
-                one.node.addfinalizer(functools.partial(self._close, one))
-                one.is_watched = True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -146,13 +130,14 @@ class WideWindows:
 
     def _close(self, one: _Wide) -> None:
         """Take the last readings of a window, and its verdict."""
+        one.take_back()
         self._open.remove(one)
         if self._run_is_over:
             one.attempt.abandon(one.opened)
             return
         self._closed.append(one)
         assert self._ending is not None  # pytest tears down at the end of a test, or of the run
-        let_go_of_fixtures(self._ending)
+        let_go_of(self._ending)
         if one.failed:
             one.attempt.abandon(one.opened)
             one.record = self._session.spoiled(one.attempt, one.node, one.failed)

@@ -138,6 +138,7 @@ class _Judging:
             from pytest_memreturn._test_report import expect_verdict
 
             expect_verdict(item, settings.gate.value)
+            self.session.torn_down.watch(item)
             self._report.verdict_is_due(item.nodeid, settings.gate.value)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -154,12 +155,10 @@ class _Judging:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+        self, fixturedef: pytest.FixtureDef[Any]
     ) -> Generator[None, object, object]:
         """Keep what outlives a test out of its window; outermost, to see all that set-up does."""
         __tracebackhide__ = True
-        if isinstance(request.node, pytest.Item):
-            self.session.torn_down.watch(request.node)
         return (yield from self.session.lifetimes.fixture_setup(fixturedef))
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:

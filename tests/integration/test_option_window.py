@@ -303,6 +303,52 @@ def test_what_came_back_with_the_fixtures_is_said(
     assert records()["test_it"]["torn_down_bytes"] > 30_000_000
 
 
+def test_what_pytest_keeps_of_a_test_does_not_count(
+    pytester: pytest.Pytester, records: Records
+) -> None:
+    """Arguments of log records, and what `unittest` sets up; in a run of its own, truly read."""
+    pytester.makepyfile(
+        """
+        import logging, unittest
+        import pytest
+
+        pytestmark = pytest.mark.returns_memory(window="test")
+
+        class Big:
+            def __init__(self): self.data = bytearray(40_000_000)
+            def __repr__(self): return "big"
+
+        def test_logs(): logging.warning("%r", Big())
+
+        class TestSetsUp(unittest.TestCase):
+            def setUp(self): self.data = bytearray(40_000_000)
+            def test_sets_up(self): pass
+            @pytest.mark.returns_memory(window="call")
+            def test_body(self): pass
+
+        @pytest.mark.returns_memory(window="class")
+        class TestClass(unittest.TestCase):
+            def setUp(self): self.data = bytearray(40_000_000)
+            def test_one(self): logging.warning("%r", Big())
+
+        @pytest.fixture
+        def kept(): return []
+
+        def test_keeps(kept, cache=[]): cache.append(Big())
+        """
+    )
+    found = pytester.runpytest_subprocess("--memreturn-report=report.json")
+    found.assert_outcomes(passed=4, failed=1, errors=1)
+    assert {name: one["verdict"] for name, one in records().items()} == {
+        "test_logs": "returned",
+        "test_sets_up": "returned",
+        "test_body": "retained",
+        "TestClass": "returned",
+        "test_keeps": "retained",
+    }
+    assert records()["test_body"]["torn_down_bytes"] > 30_000_000
+
+
 def test_a_test_that_is_never_set_up(
     run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted
 ) -> None:

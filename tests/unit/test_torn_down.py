@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ import pytest
 
 from pytest_memreturn._record import Record
 from pytest_memreturn._test_report import expect_verdict, state_of
-from pytest_memreturn._torn_down import TornDown
+from pytest_memreturn._torn_down import TornDown, after_tear_down
 
 MIB = 1024 * 1024
 RETAINED = Record("t", "retained", "collect", retained_bytes=30 * MIB)
@@ -22,11 +21,11 @@ class Item:
     def __init__(self) -> None:
         self.stash = pytest.Stash()
         self.funcargs = {"data": object()}
-        self.finalizers: list[Callable[[], object]] = []
+        self.is_torn_down = False
 
-    def addfinalizer(self, finalizer: Callable[[], object]) -> None:
-        """Keep what is to be called at its end."""
-        self.finalizers.append(finalizer)
+    def teardown(self) -> None:
+        """Its own part."""
+        self.is_torn_down = True
 
 
 def looking_on(*footprints: int) -> tuple[TornDown, Any]:
@@ -44,10 +43,8 @@ def looking_on(*footprints: int) -> tuple[TornDown, Any]:
 def end(torn_down: TornDown, item: Any) -> Any:  # noqa: ANN401 - the state of a test made up here
     """The test's fixtures come and go around a body that retained."""
     torn_down.watch(item)
-    torn_down.watch(item)
     torn_down.expect(item, RETAINED)
-    (finalizer,) = item.finalizers
-    finalizer()
+    item.teardown()
     return state_of(item)
 
 
@@ -88,13 +85,27 @@ def test_a_test_that_returned_its_memory_pays_nothing() -> None:
     """Nor is one looked at that is not judged."""
     torn_down, item = looking_on()
     torn_down.watch(item)
-    item.finalizers[0]()
+    item.teardown()
     assert state_of(item).torn_down_bytes is None
     assert item.funcargs
+    assert item.is_torn_down
     unjudged = cast("Any", Item())
-    torn_down.watch(unjudged)
     torn_down.expect(unjudged, RETAINED)
-    assert unjudged.finalizers == []
+    assert state_of(unjudged).retained is None
+
+
+def test_several_that_wait_for_a_tear_down() -> None:
+    """Each is called once, the first one first, when the node's own part is over."""
+    item = cast("Any", Item())
+    seen: list[tuple[str, bool]] = []
+    after_tear_down(item, lambda: seen.append(("first", item.is_torn_down)))
+    after_tear_down(item, lambda: seen.append(("second", item.is_torn_down)))
+    take_back = after_tear_down(item, lambda: seen.append(("never", True)))
+    take_back()
+    item.teardown()
+    assert seen == [("first", True), ("second", True)]
+    item.teardown()
+    assert len(seen) == 2
 
 
 def test_what_cannot_be_read_is_not_told() -> None:
