@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.junitxml import xml_key  # pytest has no other name for it
 
 if TYPE_CHECKING:
     from pytest_memreturn._test_report import TestState
@@ -27,6 +28,7 @@ class BetweenRounds:
 
     def __init__(self, item: pytest.Item, state: TestState) -> None:
         self._item = item
+        self._state = state
         self._lists: list[tuple[list[Any], int]] = [
             (one, len(one))
             for one in (
@@ -44,6 +46,7 @@ class BetweenRounds:
             _Patches(one) for one in _fixtures(item) if isinstance(one, pytest.MonkeyPatch)
         ]
         self._reported: dict[str, int] | None = None
+        self._in_junit: tuple[int, dict[str, int]] | None = None
         self._doctest = getattr(item, "dtest", None)
         self._names = dict(getattr(self._doctest, "globs", ()))
 
@@ -109,9 +112,24 @@ class BetweenRounds:
             first = self._reported.get(name, 0)
             reports[first:] = [one for one in reports[first:] if not self._is_repeated(one)]
 
+        self._forget_subtests_in_junit()
+
+    def _forget_subtests_in_junit(self) -> None:
+        """A JUnit file has a note of each that skips, and a count of all."""
+        junit = self._item.config.stash.get(xml_key, None)
+        if junit is None or self._state.subtest_failed:
+            return  # or it is the last round, and its failure is to be there
+        notes = junit.node_reporter(self._item.nodeid).nodes
+        if self._in_junit is None:
+            self._in_junit = len(notes), dict(junit.stats)
+        length, counts = self._in_junit
+        del notes[length:]
+        junit.stats.update(counts)
+
     def _is_repeated(self, report: object) -> bool:
         is_ours = getattr(report, "nodeid", None) == self._item.nodeid
-        return is_ours and bool(getattr(report, "passed", False))
+        # One that has failed ends the rounds, and is there once.
+        return is_ours and not getattr(report, "failed", True)
 
 
 class _Patches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -201,7 +202,7 @@ def test_unittest_under_pdb(run: Run, app: App) -> None:
 
 
 @pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="pytest has subtests from 9.0 on")
-def test_subtests(run: Run, records: Records, app: App) -> None:
+def test_subtests(pytester: pytest.Pytester, run: Run, records: Records, app: App) -> None:
     """They are counted once, and one that fails ends the rounds."""
     app(
         each(
@@ -213,18 +214,31 @@ def test_subtests(run: Run, records: Records, app: App) -> None:
         def test_one_fails(subtests):
             RUNS.append(1)
             with subtests.test("now"): assert len(RUNS) < 5
+        def test_some_end_otherwise(subtests):
+            with subtests.test("skips"): pytest.skip("this one")
+            with subtests.test("xfails"): pytest.xfail("that one")
         @memory(enabled=False)
         def test_runs(): assert len(RUNS) == 5
         """
         )
     )
 
-    result = run("-v")
+    result = run("-v", "--junit-xml=junit.xml")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*SUBFAILED*[[]now]*", "*4 subtests passed*"])
+    result.stdout.fnmatch_lines(
+        ["*SUBFAILED*[[]now]*", "*2 failed, 3 passed, 1 skipped, 1 xfailed, 4 subtests passed*"]
+    )
+    junit = (pytester.path / "junit.xml").read_text("utf-8")
+    assert junit.count("<skipped ") == 2
+    assert re.findall('(?:failures|skipped|tests)="[0-9]+"', junit) == [
+        'failures="2"',
+        'skipped="2"',
+        'tests="11"',
+    ]
     assert reasons(records) == {
         "test_all_pass": None,
+        "test_some_end_otherwise": None,
         "test_one_fails": "a subtest failed, in round 4 of 11",
     }
 
