@@ -128,6 +128,46 @@ def test_one_verdict_over_a_class(
     assert (other["window"], other["verdict"]) == ("call", "returned")
 
 
+def test_several_marks_on_one_class(
+    run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted
+) -> None:
+    """They ask for one verdict together, and the closest one counts, keyword by keyword."""
+    windows(40)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        memory = pytest.mark.returns_memory
+
+        @memory("30 MiB", window="class")
+        @memory("50 MiB", trim=True)
+        class TestTwo:
+            def test_it(self): pass
+
+        @memory("30 MiB", window="class", trim=True)
+        class Base: pass
+
+        @memory("50 MiB")
+        class TestDerived(Base):
+            def test_it(self): pass
+
+        @memory("35 MiB", window="call")
+        class TestEach(Base):
+            def test_each(self): pass
+        """
+    )
+    run().assert_outcomes(passed=2, failed=1, errors=1)
+    told = {
+        name: (one["window"], one["verdict"], one["allowed_bytes"] // 2**20, one["gate"])
+        for name, one in records().items()
+    }
+    assert told == {
+        "TestTwo": ("class", "retained", 30, "trim"),
+        "TestDerived": ("class", "returned", 50, "trim"),
+        "test_each": ("call", "retained", 35, "trim"),
+    }
+
+
 def test_one_verdict_over_a_module(
     run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted
 ) -> None:
