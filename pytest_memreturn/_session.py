@@ -120,24 +120,34 @@ class Session:
 
     def has_wide_windows(self, items: Sequence[pytest.Item]) -> bool:
         """Whether any window is wider than the body of a test."""
-        if self._settings.mode.value == "off":
+        if self._settings.mode.value == "off" or _runs_no_body(self._config):
             return False
         return self._settings.window.value != "call" or _marks.any_is_wide(items)
 
     def wide_windows(self, item: pytest.Item) -> list[tuple[Node, Settings]]:
         """The windows that are open while `item` runs, from its set-up on, the widest first."""
         found: list[tuple[Node, Settings]] = []
-        if _marks.is_marked(item):
+        # A test that runs by itself, in an interpreter of its own, is not all tests of its class.
+        if _marks.is_marked(item) and not is_a_fresh_run(self._config):
             found = [
                 (node, resolve([*sources, *self._sources]))
                 for node, sources in _marks.windows_of_many(item)
             ]
         own = self.settings_for(item)
         # That of an isolated test opens where the test is set up.
-        is_elsewhere = own is not None and own.isolate.value and not self._isolates_none
-        if own is not None and own.window.value == "test" and not is_elsewhere:
+        if own is not None and own.window.value == "test" and not self.runs_elsewhere(item):
             found.append((item, own))
         return [(node, settings) for node, settings in found if settings.enabled.value]
+
+    def runs_elsewhere(self, item: pytest.Item) -> bool:
+        """Whether a test is isolated, so that its phases are only told of here."""
+        if self._isolates_none:
+            return False
+        try:
+            settings = self.settings_for(item)
+        except InvalidSettingError:
+            return False
+        return settings is not None and settings.isolate.value
 
     def settings_or_fail(self, item: pytest.Item) -> Settings | None:
         """`settings_for`, where a wrong mark fails the phase, with no more than its message."""
@@ -261,13 +271,14 @@ class Session:
         return incomplete(record, f"a test runs again, and not a whole {attempt.window}")
 
     @staticmethod
-    def spoiled(attempt: Attempt, node: Node, failed: Sequence[str]) -> Record | None:
+    def spoiled(attempt: Attempt, node: Node, failed: Sequence[str], tests: int) -> Record | None:
         """The record of a window in which tests failed; that of a test has been made already."""
         if isinstance(node, pytest.Item):
             subtest_failed = state_of(node).subtest_failed
             return attempt.unjudged(_SUBTEST, own_outcome="failed") if subtest_failed else None
         others = f" and {len(set(failed)) - 1} more" if len(set(failed)) > 1 else ""
-        return attempt.unjudged(f"{failed[0]}{others} failed inside it")
+        record = attempt.unjudged(f"{failed[0]}{others} failed inside it")
+        return dataclasses.replace(record, test_count=tests)
 
     @staticmethod
     def _body(item: pytest.Item, settings: Settings, attempt: Attempt) -> BodyOnce | RepeatedBody:
@@ -414,8 +425,16 @@ class Session:
 
 def _is_watched(config: pytest.Config) -> bool:
     """Whether somebody wants to look on here, or nothing is to run."""
-    names = ("usepdb", "trace", "setuponly", "setupplan")
-    return any(getattr(config.option, name, False) for name in names)
+    return _has_any(config, "usepdb", "trace") or _runs_no_body(config)
+
+
+def _runs_no_body(config: pytest.Config) -> bool:
+    """Whether tests are set up at most, which is not what is to be judged."""
+    return _has_any(config, "setuponly", "setupplan")
+
+
+def _has_any(config: pytest.Config, *options: str) -> bool:
+    return any(getattr(config.option, name, False) for name in options)
 
 
 def _warn(item: pytest.Item, message: str) -> None:

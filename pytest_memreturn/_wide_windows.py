@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
     from pytest_memreturn._session import Session
     from pytest_memreturn._settings import Settings
 
+Failure: TypeAlias = VerdictFailure | MemoryNotReturnedWarning
+
+_GRAVEST_FIRST = (MemoryNotReturned, VerdictFailure)
+
 
 @dataclass(eq=False, slots=True)
 class _Wide:
     """An open window over a test, a class or a module, and what has happened in it."""
 
     node: Node
-    settings: Settings
     attempt: Attempt
     opened: Recorder | str
     tests: int = 0
@@ -52,6 +56,8 @@ class WideWindows:
         self._closed: list[_Wide] = []
         self._ending: pytest.Item | None = None
         self._run_is_over = False
+        # The test at whose end more was found to fail than what is its own.
+        self._of_many: pytest.Item | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -71,7 +77,7 @@ class WideWindows:
         attempt = self._session.attempt(
             settings, node.nodeid, item, None if settings.window.value == "test" else node
         )
-        one = _Wide(node, attempt.settings, attempt, attempt.open())
+        one = _Wide(node, attempt, attempt.open())
         one.take_back = after_tear_down(node, functools.partial(self._close, one))
         return one
 
@@ -93,7 +99,12 @@ class WideWindows:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note a test that fails: its traceback keeps its locals alive, and so spoils a window."""
         report = yield
-        if call.excinfo is not None:
+        if call.excinfo is not None and self._of_many is item:
+            # That the test was expected to fail is no matter of the others.
+            self._of_many = None
+            report.outcome = "failed"
+            vars(report).pop("wasxfail", None)
+        if call.excinfo is not None and not self._session.runs_elsewhere(item):
             is_skipped = report.skipped and not hasattr(report, "wasxfail")
             for one in self._open:
                 # A test that is skipped is not judged itself, and is no matter to the others.
@@ -116,10 +127,7 @@ class WideWindows:
             self._tear_down_failed(item)
             raise
         self._close_all_but(going_on)
-        failures = self._judge(item)
-        if failures:
-            state_of(item).failure = failures[0]
-            raise failures[0]
+        self._judge(item)
         return result
 
     def _close_all_but(self, going_on: list[Node]) -> None:
@@ -140,7 +148,7 @@ class WideWindows:
         let_go_of(self._ending)
         if one.failed:
             one.attempt.abandon(one.opened)
-            one.record = self._session.spoiled(one.attempt, one.node, one.failed)
+            one.record = self._session.spoiled(one.attempt, one.node, one.failed, one.tests)
             return
         one.record = self._session.closed(one.attempt, one.opened, one.node, one.tests)
 
@@ -148,27 +156,41 @@ class WideWindows:
         """Take back the verdicts of what has closed: a traceback may have kept the memory."""
         for one in self._closed:
             record = one.attempt.unjudged("a tear-down inside it failed", own_outcome="error")
-            state_of(item).records.append(record)
+            state_of(item).records.append(dataclasses.replace(record, test_count=one.tests))
         self._closed.clear()
 
-    def _judge(self, item: pytest.Item) -> list[VerdictFailure | MemoryNotReturnedWarning]:
-        """Send what has closed with this test's report; one failure of all that failed."""
-        failures: list[VerdictFailure | MemoryNotReturnedWarning] = []
+    def _judge(self, item: pytest.Item) -> None:
+        """Send what has closed with this test's report, and raise one failure of all that failed."""
+        __tracebackhide__ = True
+        failures: list[Failure] = []
         closed, self._closed = self._closed, []
         for one in closed:
             if one.record is None:
                 continue
             state_of(item).records.append(one.record)
             try:
-                self._session.raise_verdict(item, one.record, one.settings)
+                self._session.raise_verdict(item, one.record, one.attempt.settings)
             except (VerdictFailure, MemoryNotReturnedWarning) as failure:
                 failures.append(failure)
-        if len(failures) > 1 and isinstance(failures[0], MemoryNotReturned):
-            text = "\n\n".join(map(str, failures))
-            return [MemoryNotReturned(text, failures[0].record)]
-        return failures
+                if one.node is not item:
+                    self._of_many = item
+        if failures:
+            raised = state_of(item).failure = _all_in_one(failures)
+            raise raised
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """What is torn down now has no report to go with."""
         self._run_is_over = True
+
+
+def _all_in_one(failures: Sequence[Failure]) -> Failure:
+    """The gravest, with what all of them say."""
+    ordered = sorted(failures, key=lambda one: [not isinstance(one, of) for of in _GRAVEST_FIRST])
+    gravest = ordered[0]
+    if len(failures) == 1:
+        return gravest
+    text = "\n\n".join(map(str, ordered))
+    if isinstance(gravest, VerdictFailure):
+        return type(gravest)(text, gravest.record)
+    return type(gravest)(text)

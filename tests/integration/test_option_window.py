@@ -218,6 +218,125 @@ def test_two_that_close_together(run: Run, pytester: pytest.Pytester, windows: S
     )
 
 
+_TWO_AT_ONCE = """
+import pytest
+
+pytestmark = pytest.mark.returns_memory(window="module")
+
+@pytest.mark.returns_memory(window="class")
+class TestA:
+    def test_a(self): pass
+"""
+
+
+def test_the_gravest_of_two_that_close_together(run: Run, pytester: pytest.Pytester) -> None:
+    """Whatever kinds they are, the error has both messages."""
+    pytester.makeconftest(
+        """
+        import pytest
+        from pytest_memreturn.testing import Script, play
+
+        MIB = 1024 * 1024
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_configure(config):
+            play(config, [Script(50 * MIB, 90 * MIB), Script(50 * MIB, unreadable="end")])
+        """
+    )
+    pytester.makepyfile(_TWO_AT_ONCE)
+    found = run("--memreturn-strict")
+    found.assert_outcomes(passed=1, errors=1)
+    found.stdout.fnmatch_lines(
+        [
+            "module *.py (1 test): kept 40.0 MiB*",
+            "unjudged: *(strict: --memreturn-strict)",
+            "*: MemoryNotReturned",
+        ]
+    )
+
+
+def test_two_warnings_that_are_errors(
+    run: Run, pytester: pytest.Pytester, windows: Scripted
+) -> None:
+    """They are one, as any two."""
+    windows(40, 30)
+    pytester.makepyfile(_TWO_AT_ONCE)
+    found = run("--memreturn-mode=warn", "-W", "error::pytest_memreturn.MemoryNotReturnedWarning")
+    found.assert_outcomes(passed=1, errors=1)
+    found.stdout.fnmatch_lines(
+        ["*TestA (1 test): kept 30.0*", "*.py (1 test): kept 40.0*", "*: MemoryNotReturnedWarning"]
+    )
+
+
+def test_an_expected_failure_does_not_hide_the_verdict_over_others(
+    run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted
+) -> None:
+    """It is the last test's, and so is a verdict of its own."""
+    windows(40)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.returns_memory(window="class")
+        class TestA:
+            def test_a(self): pass
+            @pytest.mark.xfail
+            def test_b(self): pass
+
+        @pytest.mark.xfail
+        @pytest.mark.returns_memory(window="test")
+        def test_own(): pass
+        """
+    )
+    run().assert_outcomes(passed=1, xpassed=2, errors=1, xfailed=1)
+    assert {name: one["verdict"] for name, one in records().items()} == {
+        "TestA": "retained",
+        "test_own": "retained",
+    }
+
+
+@pytest.mark.parametrize("option", ["--setup-only", "--setup-plan"])
+def test_bodies_that_do_not_run_are_not_judged(
+    run: Run, pytester: pytest.Pytester, records: Records, option: str
+) -> None:
+    """In no window."""
+    pytester.makepyfile(_TWO_AT_ONCE)
+    run(option)
+    assert records() == {}
+
+
+def test_an_isolated_test_in_a_class(pytester: pytest.Pytester, records: Records) -> None:
+    """It runs elsewhere: the verdict over its class is about the others, whatever becomes of it."""
+    pytester.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.mark.returns_memory(window="class")
+        class TestA:
+            def test_a(self): pass
+            @pytest.mark.returns_memory(isolate=True)
+            def test_isolated(self): pass
+            @pytest.mark.returns_memory(isolate=True)
+            def test_dies(self): os._exit(3)
+            @pytest.mark.returns_memory(isolate="what")
+            def test_is_wrong(self): pass
+            def test_b(self): pass
+        """
+    )
+    found = pytester.runpytest_subprocess("--memreturn-report=report.json")
+    found.assert_outcomes(passed=3, failed=1, errors=1)
+    told = {name: (one["window"], one["verdict"]) for name, one in records().items()}
+    assert told == {
+        "TestA": ("class", "unjudged"),
+        "test_isolated": ("call", "returned"),
+        "test_dies": ("call", "unjudged"),
+        "test_is_wrong": ("call", "unjudged"),
+    }
+    assert records()["TestA"]["reason"].endswith("::test_is_wrong failed inside it")
+    assert records()["TestA"]["test_count"] == 2
+
+
 def test_tests_that_do_not_run_in_one_go(
     run: Run, pytester: pytest.Pytester, windows: Scripted
 ) -> None:
@@ -438,12 +557,18 @@ def test_a_tear_down_that_fails(
 
         @pytest.mark.returns_memory(window="test")
         def test_it(broken): pass
+
+        @pytest.mark.returns_memory(window="class")
+        class TestA:
+            def test_a(self): pass
+            def test_b(self, broken): pass
         """
     )
     found = run()
-    found.assert_outcomes(passed=1, errors=1)
+    found.assert_outcomes(passed=3, errors=2)
     found.stdout.fnmatch_lines(["E*OSError: the tear-down's own"])
-    assert records()["test_it"]["verdict"] == "unjudged"
+    told = {name: (one["verdict"], one["test_count"]) for name, one in records().items()}
+    assert told == {"test_it": ("unjudged", 1), "TestA": ("unjudged", 2)}
 
 
 def test_subtests(run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted) -> None:
