@@ -29,6 +29,15 @@ RUNGS: tuple[Rung, ...] = ("baseline", "end", "collect", "trim")
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """A verdict that is to come: of a test, or of a class or module."""
+
+    nodeid: str
+    gate: Gate
+    window: Window = "call"
+
+
+@dataclass(frozen=True, slots=True)
 class Exclusion:
     """A fixture that outlives the window it was first set up in, and what it keeps by right."""
 

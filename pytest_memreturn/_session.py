@@ -20,7 +20,7 @@ from pytest_memreturn._failures import VerdictFailure
 from pytest_memreturn._lifetimes import Lifetimes
 from pytest_memreturn._progress import Progress
 from pytest_memreturn._settings import Source, check, resolve
-from pytest_memreturn._test_report import line_number, location, state_of
+from pytest_memreturn._test_report import due_by, line_number, location, state_of
 from pytest_memreturn._torn_down import TornDown
 from pytest_memreturn.fresh.one_test import is_a_fresh_run
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from pytest_memreturn._measure import Attempt, Measure
     from pytest_memreturn._once import BodyOnce
     from pytest_memreturn._ratchet_run import RatchetRun
-    from pytest_memreturn._record import Record, Window
+    from pytest_memreturn._record import Due, Record, Window
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._rounds import RepeatedBody
-    from pytest_memreturn._settings import Gate, Settings
+    from pytest_memreturn._settings import Settings
     from pytest_memreturn._watch import Watch
     from pytest_memreturn._watcher import World
     from pytest_memreturn.fresh.command import Invocation
@@ -182,10 +182,10 @@ class Session:
             settings = self._settings
         return settings if settings is not None and settings.isolate.value else None
 
-    def gate_of_all(self) -> Gate | None:
-        """The gate for tests without a mark, where those are judged."""
+    def due_of_all(self) -> Due | None:
+        """What is due for a test without a mark, where those are judged."""
         judges = self._settings.enabled.value and self._settings.mode.value != "off"
-        return self._settings.gate.value if judges else None
+        return due_by(self._settings, "") if judges else None
 
     def attempt(
         self, settings: Settings, nodeid: str, first: pytest.Item, place: Node | None = None

@@ -12,14 +12,14 @@ import pytest
 
 from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
 from pytest_memreturn._failures import MemoryNotReturned, VerdictFailure
-from pytest_memreturn._test_report import state_of
+from pytest_memreturn._test_report import due_by, expect_verdict, state_of
 from pytest_memreturn._torn_down import after_tear_down, let_go_of
 
 if TYPE_CHECKING:
     from _pytest.nodes import Node
 
     from pytest_memreturn._measure import Attempt
-    from pytest_memreturn._record import Record
+    from pytest_memreturn._record import Due, Record
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._session import Session
     from pytest_memreturn._settings import Settings
@@ -48,10 +48,12 @@ class WideWindows:
     A window opens before the set-up of its first test. It closes when all that belongs to it has
     been torn down: what pytest calls last of what it calls for a test, a class or a module. Where
     the tests of a class or module do not run in one go, each stretch has a verdict of its own.
+    `verdict_is_due`: told of each that opens over more than a test.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, verdict_is_due: Callable[[Due], None]) -> None:
         self._session = session
+        self._verdict_is_due = verdict_is_due
         self._open: list[_Wide] = []
         self._closed: list[_Wide] = []
         self._ending: pytest.Item | None = None
@@ -78,6 +80,10 @@ class WideWindows:
             settings, node.nodeid, item, None if settings.window.value == "test" else node
         )
         one = _Wide(node, attempt, attempt.open())
+        if node is not item:  # which is said with all others that are judged
+            due = due_by(attempt.settings, node.nodeid)
+            expect_verdict(item, due)
+            self._verdict_is_due(due)
         one.take_back = after_tear_down(node, functools.partial(self._close, one))
         return one
 
@@ -160,7 +166,7 @@ class WideWindows:
         self._closed.clear()
 
     def _judge(self, item: pytest.Item) -> None:
-        """Send what has closed with this test's report, and raise one failure of all that failed."""
+        """Send what has closed with this test's report; raise one failure of all that failed."""
         __tracebackhide__ = True
         failures: list[Failure] = []
         closed, self._closed = self._closed, []

@@ -81,6 +81,15 @@ def test_for_a_whole_run(
 
         @pytest.mark.returns_memory(window="call")
         def test_body(): pass
+
+        @pytest.mark.returns_memory(rounds=1, warmup=0)
+        def test_once(): pass
+
+        @pytest.mark.returns_memory(rounds=2)
+        def test_rounds(): pass
+
+        @pytest.mark.returns_memory(warmup=1)
+        def test_warms_up(): pass
         """
     )
     if by_ini:
@@ -88,7 +97,13 @@ def test_for_a_whole_run(
     found = run("--memreturn", *([] if by_ini else ["--memreturn-window=test"]))
     assert found.ret == pytest.ExitCode.OK
     told = {name: one["window"] for name, one in records().items()}
-    assert told == {"test_whole": "test", "test_body": "call"}
+    assert told == {
+        "test_whole": "test",
+        "test_body": "call",
+        "test_once": "test",
+        "test_rounds": "call",
+        "test_warms_up": "call",
+    }
 
 
 SERVICE = """
@@ -683,23 +698,63 @@ def test_a_mark_that_comes_too_late(
     assert "set-up had begun" in records()["test_it"]["reason"]
 
 
-def test_a_run_that_is_interrupted(pytester: pytest.Pytester, windows: Scripted) -> None:
-    """What is torn down at the end of the run has no verdict, and breaks nothing."""
-    windows(40)
+@pytest.mark.parametrize("option", ["-pno:xdist", "-n1"])
+def test_a_run_that_is_interrupted(
+    pytester: pytest.Pytester, records: Records, windows: Scripted, option: str
+) -> None:
+    """What is torn down at the end of the run has no verdict, and says so."""
+    windows(0)
     pytester.makepyfile(
         """
+        import pytest
+
+        memory = pytest.mark.returns_memory
+
+        @memory(window="class")
+        class TestDone:
+            def test_a(self): pass
+
+        @memory(window="class", trim=True)
+        class TestA:
+            @pytest.mark.skip
+            def test_a(self): pass
+            @memory(window="test")
+            def test_b(self): raise KeyboardInterrupt
+            def test_c(self): pass
+        """
+    )
+    plugin = () if option.startswith("-p") else ("-p", "xdist")
+    found = pytester.runpytest_subprocess(*plugin, option, "--memreturn-report=report.json")
+    assert found.ret == pytest.ExitCode.INTERRUPTED
+    told = {name: (one["window"], one["gate"], one["reason"]) for name, one in records().items()}
+    why = "the run ended while it ran: KeyboardInterrupt"
+    if option == "-n1":
+        why = "worker gw0 was interrupted while it ran"
+    assert told == {
+        "TestDone": ("class", "collect", None),
+        "TestA": ("class", "trim", why),
+        "test_b": ("test", "trim", why),
+    }
+
+
+def test_a_worker_that_dies(pytester: pytest.Pytester, records: Records) -> None:
+    """The verdict over the class it was in is missing, and a test has the window it had."""
+    pytester.makepyfile(
+        """
+        import os
         import pytest
 
         @pytest.mark.returns_memory(window="class")
         class TestA:
             def test_a(self): pass
-            def test_b(self): raise KeyboardInterrupt
-            def test_c(self): pass
+            @pytest.mark.returns_memory(window="test")
+            def test_b(self): os._exit(3)
         """
     )
-    found = pytester.runpytest_subprocess("--memreturn-report")
-    assert found.ret == pytest.ExitCode.INTERRUPTED
-    found.stdout.fnmatch_lines(["PARTIAL KeyboardInterrupt*"])
+    pytester.runpytest_subprocess("-p", "xdist", "-n1", "--memreturn-report=report.json")
+    told = {name: (one["window"], one["reason"]) for name, one in records().items()}
+    why = "worker gw0 died while it ran"
+    assert told == {"TestA": ("class", why), "test_b": ("test", why)}
 
 
 def test_under_xdist(run: Run, pytester: pytest.Pytester, records: Records) -> None:
