@@ -36,8 +36,8 @@ class TestState:
     `failure` is what its verdict raised: a warning where the run turns warnings into errors.
     `subtest_failed` is told while the window is open. `where`: in which of its rounds the body is.
     `has_wide_window`: one that began before its set-up. `is_watched`: the end of its fixtures is.
-    `retained`: what its body retained, and the footprint then; `torn_down_bytes` came back at that
-    end, as `sentence` says.
+    `retained`: what its body retained, with rounds or without (`has_rounds`), and the figures
+    of then; `torn_down_bytes` came back at that end, as `sentence` says.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
@@ -50,7 +50,8 @@ class TestState:
     where: str = ""
     has_wide_window: bool = False
     is_watched: bool = False
-    retained: tuple[int, int] | None = None
+    retained: tuple[int, int, int] | None = None
+    has_rounds: bool = False
     torn_down_bytes: int | None = None
     sentence: str = ""
 

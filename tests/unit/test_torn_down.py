@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from pytest_memreturn._record import Record
+from pytest_memreturn._record import Record, Rounds
+from pytest_memreturn._snapshot import AllocatorStatistics
 from pytest_memreturn._test_report import state_of
 from pytest_memreturn._torn_down import TornDown, after_tear_down
 
@@ -34,15 +36,16 @@ def looking_on(*footprints: int) -> tuple[TornDown, Any]:
     instruments = SimpleNamespace(
         releaser=SimpleNamespace(collect=lambda: None, trim=lambda: None),
         memory=SimpleNamespace(exact=lambda: SimpleNamespace(footprint_bytes=next(readings) * MIB)),
+        statistics=tuple,
     )
     item = Item()
     return TornDown(lambda: cast("Any", instruments)), item
 
 
-def end(torn_down: TornDown, item: Any) -> Any:  # noqa: ANN401 - the state of a test made up here
+def end(torn_down: TornDown, item: Any, record: Record = RETAINED) -> Any:  # noqa: ANN401 - a state
     """The test's fixtures come and go around a body that retained."""
     torn_down.watch(item)
-    torn_down.expect(item, RETAINED)
+    torn_down.expect(item, record)
     item.teardown()
     return state_of(item)
 
@@ -71,6 +74,36 @@ def test_the_sentence() -> None:
         "28.0 MiB of the 30.0 MiB came back when the test's fixtures were torn down: "
         'window="test" judges after that'
     )
+
+
+@pytest.mark.parametrize(
+    ("room", "came_back"), [((20, 5), 15), ((5, 20), 30), ((20, 20), 30), ((40, 5), 0)]
+)
+def test_room_of_pythons_allocator_is_nobody_s(room: tuple[int, int], came_back: int) -> None:
+    """Where it goes, no fixture has given anything back; where it comes, nothing is back yet."""
+    torn_down, item = looking_on(80, 50)
+    rooms = iter(room)
+    cast("Any", torn_down.instruments()).statistics = lambda: [
+        AllocatorStatistics("python", 0, next(rooms) * MIB),
+        AllocatorStatistics("malloc", 0, 7 * MIB),
+    ]
+    assert end(torn_down, item).torn_down_bytes == came_back * MIB
+
+
+def test_with_rounds_there_is_no_wider_window() -> None:
+    """The sentence advises none, and needs more than the little that comes back of any test."""
+    few = replace(RETAINED, retained_bytes=9000, rounds=Rounds(asked=20, run=20, warmup=0))
+    torn_down, item = looking_on(80, 50)
+    assert end(torn_down, item, few).sentence == (
+        "8.8 KiB of the 8.8 KiB came back when the test's fixtures were torn down"
+    )
+    instruments = torn_down.instruments()
+    readings = iter([80 * MIB, 80 * MIB - 250 * 1024])
+    cast("Any", instruments).memory = SimpleNamespace(
+        exact=lambda: SimpleNamespace(footprint_bytes=next(readings))
+    )
+    state = end(torn_down, cast("Any", Item()), few)
+    assert (state.torn_down_bytes, state.sentence) == (9000, "")
 
 
 def test_pytest_itself_holds_nothing_back() -> None:
