@@ -29,19 +29,15 @@ class BetweenRounds:
     def __init__(self, item: pytest.Item, state: TestState) -> None:
         self._item = item
         self._state = state
-        self._lists: list[tuple[list[Any], int]] = [
-            (one, len(one))
-            for one in (
-                state.records,
-                item.user_properties,
-                item._report_sections,  # noqa: SLF001 - pytest has no other name for it
-            )
+        kept: list[list[Any]] = [
+            state.records,
+            item.user_properties,
+            item._report_sections,  # noqa: SLF001 - pytest has no other name for it
         ]
+        kept += [one.list for one in _fixtures(item) if isinstance(one, pytest.WarningsRecorder)]
+        self._lists = [(one, len(one)) for one in kept]
         self._warnings = _caught_warnings()
         self._warned = len(self._warnings)
-        self._recorders = [
-            one for one in _fixtures(item) if isinstance(one, pytest.WarningsRecorder)
-        ]
         self._patches = [
             _Patches(one) for one in _fixtures(item) if isinstance(one, pytest.MonkeyPatch)
         ]
@@ -59,9 +55,7 @@ class BetweenRounds:
         self._forget_output()
         for handler in logging.getLogger().handlers:
             if type(handler).__module__.partition(".")[0] == "_pytest":
-                getattr(handler, "clear", int)()
-        for recorder in self._recorders:
-            recorder.clear()
+                _clear(handler)
         self._forget_warnings()
         with warnings.catch_warnings():
             # Leaving it has places warn again that have done so: as in the first run.
@@ -185,3 +179,10 @@ def _forget_runner(item: pytest.Item) -> None:
     instance = getattr(item, "instance", None)
     if getattr(instance, "_asyncioRunner", None) is not None:
         instance._asyncioRunner = None  # type: ignore[union-attr] # noqa: SLF001
+
+
+def _clear(handler: logging.Handler) -> None:
+    """One that keeps what it was given; another one shows it at once."""
+    clear = getattr(handler, "clear", None)
+    if clear is not None:
+        clear()
