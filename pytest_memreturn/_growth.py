@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import median
 from typing import Literal, TypeAlias
 
@@ -156,7 +155,7 @@ def _least_by_steps(rounds: Sequence[int], figures: Sequence[int]) -> float:
     A buffer that grows takes room for more, an eighth of what it has: some of its steps are as wide
     as the points are apart, and a slope of nothing between two points says nothing of it.
     """
-    rises = [late - early for early, late in pairwise(figures)]
+    rises = [figures[late] - figures[late - 1] for late in range(1, len(figures))]
     often = max(_FEWEST_STEPS, len(rises) * _OFTEN_SHARE)
     if min(rises) < 0 or sum(one > 0 for one in rises) < often:
         return 0.0
