@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.junitxml import xml_key  # pytest has no other name for it
 
 if TYPE_CHECKING:
     from pytest_memreturn._test_report import TestState
@@ -27,23 +28,23 @@ class BetweenRounds:
 
     def __init__(self, item: pytest.Item, state: TestState) -> None:
         self._item = item
-        self._lists: list[tuple[list[Any], int]] = [
-            (one, len(one))
-            for one in (
-                state.records,
-                item.user_properties,
-                item._report_sections,  # noqa: SLF001 - pytest has no other name for it
-            )
+        self._state = state
+        kept: list[list[Any]] = [
+            state.records,
+            item.user_properties,
+            item._report_sections,  # noqa: SLF001 - pytest has no other name for it
         ]
+        kept += [one.list for one in _fixtures(item) if isinstance(one, pytest.WarningsRecorder)]
+        self._lists = [(one, len(one)) for one in kept]
         self._warnings = _caught_warnings()
         self._warned = len(self._warnings)
-        self._recorders = [
-            one for one in _fixtures(item) if isinstance(one, pytest.WarningsRecorder)
-        ]
         self._patches = [
             _Patches(one) for one in _fixtures(item) if isinstance(one, pytest.MonkeyPatch)
         ]
         self._reported: dict[str, int] | None = None
+        self._in_junit: tuple[int, dict[str, int]] | None = None
+        self._doctest = getattr(item, "dtest", None)
+        self._names = dict(getattr(self._doctest, "globs", ()))
 
     def clean_up(self) -> None:
         """Leave things as if the body had not run yet."""
@@ -54,15 +55,18 @@ class BetweenRounds:
         self._forget_output()
         for handler in logging.getLogger().handlers:
             if type(handler).__module__.partition(".")[0] == "_pytest":
-                getattr(handler, "clear", int)()
-        for recorder in self._recorders:
-            recorder.clear()
+                _clear(handler)
         self._forget_warnings()
         with warnings.catch_warnings():
             # Leaving it has places warn again that have done so: as in the first run.
             pass
         self._forget_subtests()
         _tear_down(self._item)
+        _forget_runner(self._item)
+        if self._doctest is not None:
+            # A run ends with these cleared.
+            self._doctest.globs.clear()
+            self._doctest.globs.update(self._names)
 
     def end(self) -> None:
         """Leave the rest to the end of the test, as if the body had run once."""
@@ -102,9 +106,24 @@ class BetweenRounds:
             first = self._reported.get(name, 0)
             reports[first:] = [one for one in reports[first:] if not self._is_repeated(one)]
 
+        self._forget_subtests_in_junit()
+
+    def _forget_subtests_in_junit(self) -> None:
+        """A JUnit file has a note of each that skips, and a count of all."""
+        junit = self._item.config.stash.get(xml_key, None)
+        if junit is None or self._state.subtest_failed:
+            return  # or it is the last round, and its failure is to be there
+        notes = junit.node_reporter(self._item.nodeid).nodes
+        if self._in_junit is None:
+            self._in_junit = len(notes), dict(junit.stats)
+        length, counts = self._in_junit
+        del notes[length:]
+        junit.stats.update(counts)
+
     def _is_repeated(self, report: object) -> bool:
         is_ours = getattr(report, "nodeid", None) == self._item.nodeid
-        return is_ours and bool(getattr(report, "passed", False))
+        # One that has failed ends the rounds, and is there once.
+        return is_ours and not getattr(report, "failed", True)
 
 
 class _Patches:
@@ -153,3 +172,17 @@ def _tear_down(item: pytest.Item) -> None:
         item._explicit_tearDown = None  # type: ignore[attr-defined] # noqa: SLF001
         vars(item.instance).pop("tearDown", None)  # type: ignore[attr-defined]
         tear_down()
+
+
+def _forget_runner(item: pytest.Item) -> None:
+    """A `unittest.IsolatedAsyncioTestCase` has closed its runner, and makes one if it has none."""
+    instance = getattr(item, "instance", None)
+    if getattr(instance, "_asyncioRunner", None) is not None:
+        instance._asyncioRunner = None  # type: ignore[union-attr] # noqa: SLF001
+
+
+def _clear(handler: logging.Handler) -> None:
+    """One that keeps what it was given; another one shows it at once."""
+    clear = getattr(handler, "clear", None)
+    if clear is not None:
+        clear()

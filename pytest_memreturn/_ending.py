@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from pytest_memreturn._record import Record
+from pytest_memreturn._record import Due, Record
 from pytest_memreturn.report.printable import on_one_line
 from pytest_memreturn.report.run import Partial
-
-if TYPE_CHECKING:
-    from pytest_memreturn._settings import Gate
 
 _INTERRUPTED = "keyboard-interrupt"  # what pytest-xdist says of a worker that was
 _DIED = "died"
@@ -20,17 +17,17 @@ _DIED = "died"
 class Ending:
     """Follows the tests of a run, as far as whoever reports is told of them.
 
-    A node id alone does not tell a test: several workers may run the same one. `gate_of_all` is
-    for where every test is judged unless it says otherwise.
+    A node id alone does not tell a test: several workers may run the same one. `of_all` is for
+    where every test is judged unless it says otherwise.
     """
 
-    def __init__(self, gate_of_all: Gate | None = None) -> None:
+    def __init__(self, of_all: Due | None = None) -> None:
         self._running: Counter[str] = Counter()
         self._begun = 0
         self._crashed: set[str] = set()
-        self._gate_of_all = gate_of_all
+        self._of_all = of_all
         self._last_heard_of: dict[str | None, str] = {}
-        self._owed: dict[tuple[str | None, str], Gate] = {}
+        self._owed: dict[tuple[str | None, str], Due] = {}
         # Each once, in their order; of workers, what became of which.
         self._reasons: dict[str, None] = {}
         self._lost: dict[str, str] = {}
@@ -48,9 +45,9 @@ class Ending:
         if self._running[nodeid] <= 0:
             del self._running[nodeid]
 
-    def verdict_is_due(self, nodeid: str, worker: str | None, gate: Gate) -> None:
-        """The body of a test is to be judged."""
-        self._owed[worker, nodeid] = gate
+    def verdict_is_due(self, due: Due, worker: str | None) -> None:
+        """Something is to be judged: a test, or what it is the first one of."""
+        self._owed[worker, due.nodeid] = due
 
     def heard_of(self, nodeid: str, worker: str | None) -> None:
         """The test has been set up, and its body has begun."""
@@ -62,18 +59,19 @@ class Ending:
 
     def test_crashed(self, nodeid: str, worker: str, *, runs_again: bool) -> Record | None:
         """A worker died in the test: a record in the place of its verdict, if one was due."""
-        gate = self._owed.pop((worker, nodeid), None)
-        if gate is None and self._last_heard_of.get(worker) != nodeid:
+        due = self._owed.pop((worker, nodeid), None)
+        if due is None and self._last_heard_of.get(worker) != nodeid:
             # It died in the set-up; or a plugin that repeats tests holds their reports back.
-            gate = self._gate_of_all
+            due = self._of_all
         self._crashed.add(nodeid)
         if runs_again:
             self.test_ends(nodeid)
             return None
-        if gate is None:
+        if due is None:
             return None
-        reason = f"worker {worker} {self._lost.get(worker, _DIED)} while it ran"
-        return Record(nodeid, "unjudged", gate, worker=worker, reason=reason, own_outcome="failed")
+        reason = self._while_it_ran(worker, self._lost.get(worker, _DIED))
+        record = _unjudged(due, worker, reason)
+        return replace(record, nodeid=nodeid, own_outcome="failed")
 
     def stopped(self, reason: object) -> None:
         """Something kept the run from its end."""
@@ -114,13 +112,18 @@ class Ending:
         return Partial(reason, tuple(sorted(self._running)))
 
     def still_owed(self) -> Iterator[Record]:
-        """A record for each test whose verdict was due when the run ended."""
+        """A record for each verdict that was due when the run, or the worker, ended."""
         reason = "the run ended while it ran"
         if why := self._why() or self._limit:
             reason += f": {why}"
-        for (worker, nodeid), gate in self._owed.items():
-            yield Record(nodeid, "unjudged", gate, worker=worker, reason=reason)
+        for (worker, _), due in self._owed.items():
+            fate = self._lost.get(worker or "")
+            yield _unjudged(due, worker, self._while_it_ran(worker, fate) if fate else reason)
         self._owed.clear()
+
+    @staticmethod
+    def _while_it_ran(worker: str | None, fate: str) -> str:
+        return f"worker {worker} {fate} while it ran"
 
     def _why(self) -> str:
         fates: dict[str, list[str]] = {}
@@ -131,6 +134,10 @@ class Ending:
             for fate, workers in fates.items()
         )
         return "; ".join([*lost, *self._reasons])
+
+
+def _unjudged(due: Due, worker: str | None, reason: str) -> Record:
+    return Record(due.nodeid, "unjudged", due.gate, window=due.window, worker=worker, reason=reason)
 
 
 def _first_line(error: BaseException) -> str:

@@ -24,6 +24,9 @@ _FEWEST_TO_COMPARE = 4
 _FIRST_PART = 4
 # Of growth that is as much per round late as it was early, so much shows late at the least.
 _STEADY_SHARE = 2 / 3
+# What grows by steps has grown between so many of the points, and so often: of 7 figures that are
+# not alike one order in 5,000 only rises.
+_OFTEN_SHARE, _FEWEST_STEPS = 1 / 2, 6
 # So many parts of all growth must have come after the first rounds to be more than their rest.
 _ONCE_PARTS = 10
 
@@ -92,7 +95,12 @@ def growth(rounds: Sequence[int], figures: Sequence[int], noise: Noise) -> Growt
     grown_bytes = judged[-1] - judged[0]
     is_sure = grown_bytes > (noise.few_bytes if is_few else noise.bytes)
     kind = "steady" if least > 0 and is_sure else "uneven"
-    if kind == "steady":
+    by_steps = 0.0
+    if least <= 0 and not is_few and grown_bytes > noise.few_bytes:
+        by_steps = _least_by_steps(judged_rounds, judged)
+    if by_steps > 0:
+        kind, least = "steady", min(slope, by_steps)
+    elif kind == "steady":
         # Of few rounds the first ones tell as well: there is nothing else to compare with.
         start = first if len(judged) >= _FEWEST_TO_COMPARE else first - 1
         if not _goes_on(rounds[start:], figures[start:]):
@@ -139,6 +147,22 @@ def _lower_bound(slopes: Sequence[float], points: int) -> float:
     variance = points * (points - 1) * (2 * points + 5) / 18
     rank = (len(slopes) - _DEVIATIONS * math.sqrt(variance)) / 2
     return slopes[max(0, math.floor(rank))]
+
+
+def _least_by_steps(rounds: Sequence[int], figures: Sequence[int]) -> float:
+    """The slope of the lesser half of what only rises, about as much late as early; or nothing.
+
+    A buffer that grows takes room for more, an eighth of what it has: some of its steps are as wide
+    as the points are apart, and a slope of nothing between two points says nothing of it.
+    """
+    rises = [figures[late] - figures[late - 1] for late in range(1, len(figures))]
+    often = max(_FEWEST_STEPS, len(rises) * _OFTEN_SHARE)
+    if min(rises) < 0 or sum(one > 0 for one in rises) < often:
+        return 0.0
+    middle = len(figures) // 2
+    early = (figures[middle] - figures[0]) / (rounds[middle] - rounds[0])
+    late = (figures[-1] - figures[middle]) / (rounds[-1] - rounds[middle])
+    return min(early, late) if late >= early * _STEADY_SHARE else 0.0
 
 
 def _goes_on(rounds: Sequence[int], figures: Sequence[int]) -> bool:

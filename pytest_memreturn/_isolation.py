@@ -16,7 +16,7 @@ import pytest
 from pytest_memreturn import _xdist
 from pytest_memreturn._failures import IsolationFailure
 from pytest_memreturn._record import Isolation, Record
-from pytest_memreturn._test_report import location, state_of
+from pytest_memreturn._test_report import due_by, location, state_of
 from pytest_memreturn.isolation.interpreter import Interpreters
 from pytest_memreturn.isolation.order import Order
 from pytest_memreturn.isolation.outcome import failure_of, put_beside
@@ -25,8 +25,9 @@ from pytest_memreturn.isolation.variables import with_allocator, with_changes
 from pytest_memreturn.isolation.warned import warning_of
 
 if TYPE_CHECKING:
+    from pytest_memreturn._record import Due
     from pytest_memreturn._session import Session
-    from pytest_memreturn._settings import Gate, Settings
+    from pytest_memreturn._settings import Settings
     from pytest_memreturn.fresh.command import Invocation
     from pytest_memreturn.isolation.outcome import Outcome
     from pytest_memreturn.isolation.told import Phase
@@ -69,7 +70,7 @@ class IsolatedTests:
         session: Session,
         config: pytest.Config,
         invocation: Invocation,
-        verdict_is_due: Callable[[str, Gate], None],
+        verdict_is_due: Callable[[Due], None],
         give: Callable[[object], None],
     ) -> None:
         self._session = session
@@ -150,7 +151,7 @@ class IsolatedTests:
     def _run(self, item: pytest.Item, settings: Settings) -> _Isolated:
         __tracebackhide__ = True
         if settings.enabled.value:
-            self._verdict_is_due(item.nodeid, settings.gate.value)
+            self._verdict_is_due(due_by(settings, item.nodeid))
         # The timer of the test is in its own process: this one waits for as long as that takes.
         stop_timer = getattr(self._config.hook, "pytest_timeout_cancel_timer", None)
         if stop_timer is not None:
@@ -254,6 +255,7 @@ class IsolatedTests:
             nodeid=item.nodeid,
             verdict="unjudged",
             gate=found.settings.gate.value,
+            window=found.settings.window.value,
             location=location(item),
             reason=text.partition("\n")[0],
             own_outcome="error" if phase == "setup" else "failed",

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from pytest_memreturn._settings import Source
 
-# What a mark with such a window stands on.
-_OF_MANY: dict[object, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module}
+# What a mark with such a window, one over many tests, stands on.
+_STANDS_ON: dict[object, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module}
 
 MARK = "returns_memory"
 MARK_HELP = (
@@ -126,7 +126,7 @@ def _check_window(node: Node, source: Source) -> None:
     from pytest_memreturn._errors import InvalidSettingError
 
     window = source.values.get("window")
-    if window in _OF_MANY and not isinstance(node, _OF_MANY[window]):
+    if window in _STANDS_ON and not isinstance(node, _STANDS_ON[window]):
         msg = f"{window!r} judges all tests of a {window}: put the mark on the {window}"
         raise InvalidSettingError(source.origin, "window", msg)
 
@@ -137,15 +137,29 @@ def own_sources(item: pytest.Item) -> list[Source] | None:
     It is not where it is judged together with others, by a mark on what they lie in, unless a mark
     that is closer asks for more.
     """
-    marked = marked_nodes(item)
-    for number, (_, source) in enumerate(marked):
-        if source.values.get("window") in _OF_MANY:
+    closer: list[Source] = []
+    marked = _marks_by_node(item)
+    for number, (_, sources) in enumerate(marked):
+        if _is_over_many(sources):
             if not number:
                 return None
-            return [one for _, one in marked[:number]] + [
-                _without_window(one) for _, one in marked[number:]
-            ]
-    return [source for _, source in marked]
+            further = [_without_window(one) for _, others in marked[number:] for one in others]
+            return closer + further
+        closer += sources
+    return closer
+
+
+def _marks_by_node(item: pytest.Item) -> list[tuple[Node, list[Source]]]:
+    found: dict[Node, list[Source]] = {}
+    for node, source in marked_nodes(item):
+        found.setdefault(node, []).append(source)
+    return list(found.items())
+
+
+def _is_over_many(sources: Iterable[Source]) -> bool:
+    """Whether one verdict over many tests is asked for, by the closest mark that names a window."""
+    windows = (one.values["window"] for one in sources if "window" in one.values)
+    return next(windows, None) in _STANDS_ON
 
 
 def _without_window(source: Source) -> Source:
@@ -155,11 +169,11 @@ def _without_window(source: Source) -> Source:
 
 def windows_of_many(item: pytest.Item) -> list[tuple[Node, list[Source]]]:
     """What asks for one verdict over all its tests, the widest first, with what it is judged by."""
-    marked = marked_nodes(item)
+    marked = _marks_by_node(item)
     found = [
-        (node, [one for _, one in marked[number:]])
-        for number, (node, source) in enumerate(marked)
-        if source.values.get("window") in _OF_MANY
+        (node, [one for _, others in marked[number:] for one in others])
+        for number, (node, sources) in enumerate(marked)
+        if _is_over_many(sources)
     ]
     return found[::-1]
 

@@ -29,6 +29,15 @@ RUNGS: tuple[Rung, ...] = ("baseline", "end", "collect", "trim")
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """A verdict that is to come: of a test, or of a class or module."""
+
+    nodeid: str
+    gate: Gate
+    window: Window = "call"
+
+
+@dataclass(frozen=True, slots=True)
 class Exclusion:
     """A fixture that outlives the window it was first set up in, and what it keeps by right."""
 
@@ -94,7 +103,8 @@ class Record:
     accounts were not needed: for most windows that returned their memory.
     `hidden_bytes` is the part of what was retained that the footprint does not show, since it
     grew into memory that was resident and free before. `excluded` is not part of it,
-    nor is `examined_bytes`: what it took to find out who had the memory of windows inside.
+    nor is `examined_bytes`: what it took to find out who had the memory of windows inside, and to
+    count objects between rounds.
     `drift_bytes` is how far the footprint had moved before the window since the layout was read
     from which the ledger starts, which may be that of an earlier window.
     `settled_seconds` is how long the figure went on falling by itself after the window.

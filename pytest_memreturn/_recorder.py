@@ -101,7 +101,7 @@ class Recorder:
         self._excluded.append(Excluded(fixture, scope, Span(begun, self._level_reading())))
 
     def begin_examination(self) -> None:
-        """Mark where somebody looks closer at a window inside this one, with all trimmed."""
+        """Mark where somebody looks closer inside this window, with all trimmed."""
         self._examined_from = self._level_reading()
 
     def end_examination(self) -> None:
@@ -126,10 +126,17 @@ class Recorder:
         return self._outside(peak_growth_bytes=0).footprint_bytes
 
     def aside(self, act: Callable[[], object]) -> None:
-        """Do something inside the window whose own peak is not the window's."""
+        """Do something of ours inside the window: neither what it takes nor its peak counts.
+
+        With all trimmed, as it is afterwards: this is for where free memory does not count.
+        """
         self._peak_before = self._close_peak()
         try:
-            act()
+            self.begin_examination()
+            try:
+                act()
+            finally:
+                self.end_examination()
         finally:
             self._peak_token = self._memory.open_peak()
 

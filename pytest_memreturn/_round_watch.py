@@ -58,11 +58,11 @@ class RoundWatch:
         self._points = RoundPoints()
         self._headcount = instruments.examiner.headcount()
         self._counted_at = 0
+        self._not_its_own: Mapping[str, int] = {}
         self._rises = 0
         self._run = 0
         self._live_bytes = self._footprint_bytes = 0
         self._recorder: Recorder
-        self.overhead_seconds = 0.0
         instruments.releaser.level_caches()
 
     def begin(self, recorder: Recorder) -> None:
@@ -75,15 +75,11 @@ class RoundWatch:
         self._run = number
         if not self._points.is_due(number) and number < self._asked:
             return False
-        started = self._instruments.clock()
-        try:
-            self._add(number, self._read_without_garbage())
-            if number >= self._asked:
-                return True
-            self._count_objects_if_growing(number)
-            return self._is_certain()
-        finally:
-            self.overhead_seconds += self._instruments.clock() - started
+        self._add(number, self._read_without_garbage())
+        if number >= self._asked:
+            return True
+        self._count_objects_if_growing(number)
+        return self._is_certain()
 
     def _add(self, number: int, figures: Mapping[str, int]) -> None:
         live_bytes = _live_bytes(figures)
@@ -102,7 +98,7 @@ class RoundWatch:
         if counters.error_bytes:
             counters = self._instruments.memory.exact()
         figures[FOOTPRINT] = counters.footprint_bytes + self._recorder.outside_bytes()
-        return figures
+        return {name: size - self._not_its_own.get(name, 0) for name, size in figures.items()}
 
     def _read_without_garbage(self) -> dict[str, int]:
         """The figures of now; what may be garbage, or free, is dropped where they have risen."""
@@ -119,6 +115,9 @@ class RoundWatch:
         return figures
 
     def _count_objects_if_growing(self, number: int) -> None:
+        if not self._rounds_decide:
+            # Counting ends with a trim, and what the test holds free is to be judged.
+            return
         first = self._asked // _FIRST_PART
         if self._counted_at or number < first or self._rises < min(_RISES_TO_COUNT, first + 1):
             return
@@ -128,12 +127,16 @@ class RoundWatch:
             return  # of the objects, the ledger will tell enough
         # Without it the verdict is the same, and the cause may be less exact.
         with contextlib.suppress(Exception):
+            self._instruments.releaser.collect()
+            self._instruments.releaser.trim()
+            before = self._read()
             self._recorder.aside(self._count_objects)
+            # A step in the middle of a series would change its slope.
+            self._not_its_own = {name: size - before[name] for name, size in self._read().items()}
             self._counted_at = number
 
     def _count_objects(self) -> None:
         self._headcount.begin(self._instruments.statistics())
-        self._instruments.releaser.trim()
 
     def _growth_by_name(self) -> dict[str, Growth]:
         """How everything grew that has figures; the footprint as the last one."""

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_memreturn._instruments import Instruments
     from pytest_memreturn._ratchet_run import RatchetRun
-    from pytest_memreturn._record import Record
-    from pytest_memreturn._settings import Gate
+    from pytest_memreturn._record import Due, Record
     from pytest_memreturn._verdict import Outcome
 
 _MARKUP: dict[Outcome | None, dict[str, bool]] = {
@@ -49,7 +48,7 @@ class RunReport:
         self,
         config: pytest.Config,
         instruments: Callable[[], Instruments],
-        gate_of_all: Gate | None,
+        of_all: Due | None,
     ) -> None:
         self._is_worker = _xdist.is_worker(config)
         self._targets = [] if self._is_worker else _options.report_targets(config)
@@ -57,7 +56,7 @@ class RunReport:
         # A table or a file needs every record at the end; without them, the tally is enough.
         self._store = RecordStore() if self._targets else None
         self._tally = Tally()
-        self.ending = Ending(gate_of_all)
+        self.ending = Ending(of_all)
         self._partial: Partial | None = None
         self._attempts = Attempts()
         self._unjudged: list[str] = []
@@ -74,18 +73,18 @@ class RunReport:
         """Whether this process has a table or a file to give, which may lack something."""
         return bool(self._targets) or (self._ratchet is not None and self._ratchet.saves)
 
-    def verdict_is_due(self, nodeid: str, gate: Gate) -> None:
-        """Expect a record of a test that is run in this process."""
+    def verdict_is_due(self, due: Due) -> None:
+        """Expect a record of what runs in this process."""
         if not self._is_worker:
-            self.ending.verdict_is_due(nodeid, None, gate)
+            self.ending.verdict_is_due(due, None)
 
     def collect(self, report: pytest.TestReport) -> None:
         """Take the records off a report."""
         if self._is_worker:
             return
         nodeid, worker = report.nodeid, _xdist.worker_of(report)
-        if (gate := _xdist.announced(report)) is not None:
-            self.ending.verdict_is_due(nodeid, worker, gate)
+        for due in _xdist.announced(report):
+            self.ending.verdict_is_due(due, worker)
         if report.when != "setup":
             self.ending.heard_of(nodeid, worker)
         # The same test may run in several workers at once.
@@ -99,8 +98,9 @@ class RunReport:
             self._attempts.torn_down(test, torn_down_bytes)
         # Not each report of a body is its last: subtests have some of their own.
         is_over = report.when == "teardown" or (report.when == "setup" and not report.passed)
-        if is_over or any(one.window not in LABELLED for one in records):
-            self.ending.verdict_came(nodeid, worker)
+        came = {one.nodeid for one in records if one.window not in LABELLED}
+        for one in {nodeid} | came if is_over else came:
+            self.ending.verdict_came(one, worker)
         if fails:
             self._attempts.fail(test)
         elif report.when == "teardown":

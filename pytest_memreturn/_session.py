@@ -20,7 +20,7 @@ from pytest_memreturn._failures import VerdictFailure
 from pytest_memreturn._lifetimes import Lifetimes
 from pytest_memreturn._progress import Progress
 from pytest_memreturn._settings import Source, check, resolve
-from pytest_memreturn._test_report import line_number, location, state_of
+from pytest_memreturn._test_report import due_by, line_number, location, state_of
 from pytest_memreturn._torn_down import TornDown
 from pytest_memreturn.fresh.one_test import is_a_fresh_run
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from pytest_memreturn._measure import Attempt, Measure
     from pytest_memreturn._once import BodyOnce
     from pytest_memreturn._ratchet_run import RatchetRun
-    from pytest_memreturn._record import Record, Window
+    from pytest_memreturn._record import Due, Record, Window
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._rounds import RepeatedBody
-    from pytest_memreturn._settings import Gate, Settings
+    from pytest_memreturn._settings import Settings
     from pytest_memreturn._watch import Watch
     from pytest_memreturn._watcher import World
     from pytest_memreturn.fresh.command import Invocation
@@ -120,24 +120,34 @@ class Session:
 
     def has_wide_windows(self, items: Sequence[pytest.Item]) -> bool:
         """Whether any window is wider than the body of a test."""
-        if self._settings.mode.value == "off":
+        if self._settings.mode.value == "off" or _runs_no_body(self._config):
             return False
         return self._settings.window.value != "call" or _marks.any_is_wide(items)
 
     def wide_windows(self, item: pytest.Item) -> list[tuple[Node, Settings]]:
         """The windows that are open while `item` runs, from its set-up on, the widest first."""
         found: list[tuple[Node, Settings]] = []
-        if _marks.is_marked(item):
+        # A test that runs by itself, in an interpreter of its own, is not all tests of its class.
+        if _marks.is_marked(item) and not is_a_fresh_run(self._config):
             found = [
                 (node, resolve([*sources, *self._sources]))
                 for node, sources in _marks.windows_of_many(item)
             ]
         own = self.settings_for(item)
         # That of an isolated test opens where the test is set up.
-        is_elsewhere = own is not None and own.isolate.value and not self._isolates_none
-        if own is not None and own.window.value == "test" and not is_elsewhere:
+        if own is not None and own.window.value == "test" and not self.runs_elsewhere(item):
             found.append((item, own))
         return [(node, settings) for node, settings in found if settings.enabled.value]
+
+    def runs_elsewhere(self, item: pytest.Item) -> bool:
+        """Whether a test is isolated, so that its phases are only told of here."""
+        if self._isolates_none:
+            return False
+        try:
+            settings = self.settings_for(item)
+        except InvalidSettingError:
+            return False
+        return settings is not None and settings.isolate.value
 
     def settings_or_fail(self, item: pytest.Item) -> Settings | None:
         """`settings_for`, where a wrong mark fails the phase, with no more than its message."""
@@ -172,10 +182,10 @@ class Session:
             settings = self._settings
         return settings if settings is not None and settings.isolate.value else None
 
-    def gate_of_all(self) -> Gate | None:
-        """The gate for tests without a mark, where those are judged."""
+    def due_of_all(self) -> Due | None:
+        """What is due for a test without a mark, where those are judged."""
         judges = self._settings.enabled.value and self._settings.mode.value != "off"
-        return self._settings.gate.value if judges else None
+        return due_by(self._settings, "") if judges else None
 
     def attempt(
         self, settings: Settings, nodeid: str, first: pytest.Item, place: Node | None = None
@@ -229,6 +239,8 @@ class Session:
                 state.records.append(attempt.unjudged(reason, own_outcome="failed"))
             return result
         record = body.close()
+        # It has readings, whose buffers take half a mebibyte: no fixture is to be credited with it.
+        del body
         if record.verdict == "retained" and settings.explain.value:
             record = self._explained(item, record, settings)
         state.records.append(record)
@@ -261,13 +273,14 @@ class Session:
         return incomplete(record, f"a test runs again, and not a whole {attempt.window}")
 
     @staticmethod
-    def spoiled(attempt: Attempt, node: Node, failed: Sequence[str]) -> Record | None:
+    def spoiled(attempt: Attempt, node: Node, failed: Sequence[str], tests: int) -> Record | None:
         """The record of a window in which tests failed; that of a test has been made already."""
         if isinstance(node, pytest.Item):
             subtest_failed = state_of(node).subtest_failed
             return attempt.unjudged(_SUBTEST, own_outcome="failed") if subtest_failed else None
         others = f" and {len(set(failed)) - 1} more" if len(set(failed)) > 1 else ""
-        return attempt.unjudged(f"{failed[0]}{others} failed inside it")
+        record = attempt.unjudged(f"{failed[0]}{others} failed inside it")
+        return dataclasses.replace(record, test_count=tests)
 
     @staticmethod
     def _body(item: pytest.Item, settings: Settings, attempt: Attempt) -> BodyOnce | RepeatedBody:
@@ -414,8 +427,16 @@ class Session:
 
 def _is_watched(config: pytest.Config) -> bool:
     """Whether somebody wants to look on here, or nothing is to run."""
-    names = ("usepdb", "trace", "setuponly", "setupplan")
-    return any(getattr(config.option, name, False) for name in names)
+    return _has_any(config, "usepdb", "trace") or _runs_no_body(config)
+
+
+def _runs_no_body(config: pytest.Config) -> bool:
+    """Whether tests are set up at most, which is not what is to be judged."""
+    return _has_any(config, "setuponly", "setupplan")
+
+
+def _has_any(config: pytest.Config, *options: str) -> bool:
+    return any(getattr(config.option, name, False) for name in options)
 
 
 def _warn(item: pytest.Item, message: str) -> None:

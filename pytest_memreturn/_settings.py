@@ -239,11 +239,14 @@ def resolve(sources: Sequence[Source]) -> Settings:
     the ini file or by default): whoever wrote it chose how this test is limited. A size and a
     share given at the test must both hold. So do rounds replace a size that is given further away
     than they are, and never one that is given as near. Rounds are those of a body: a wider window
-    that is given at the test has none. Raises `InvalidSettingError` where both are given at the
-    test, and where a limit for each round is given at a test without rounds.
+    that is given at the test has none, and one that is not is none where the test has rounds.
+    Raises `InvalidSettingError` where both are given at the test, and where a limit for each round
+    is given at a test without rounds.
     """
     found = {**_BY_DEFAULT, **_closest(sources)}
     at_the_test = _closest(one for one in sources if one.at_the_test)
+    if "window" not in at_the_test:
+        found["window"] = _narrowed(found["window"], at_the_test)
     if found["window"].value != "call":
         # What is for one test's body alone, or for one test.
         of_less: tuple[str, ...] = _ROUNDS_KEYWORDS
@@ -285,6 +288,17 @@ def resolve(sources: Sequence[Source]) -> Settings:
         allocator=cast("Sourced[str | None]", found.get("allocator", _NONE)),
         isolate_timeout_seconds=cast("Sourced[float | None]", found.get("isolate_timeout", _NONE)),
     )
+
+
+def _narrowed(
+    window: Sourced[object], at_the_test: Mapping[str, Sourced[object]]
+) -> Sourced[object]:
+    """The window of a whole run, at a test that asks for rounds: those are of its body."""
+    for keyword in _ROUNDS_KEYWORDS:
+        asked = at_the_test.get(keyword)
+        if asked is not None and asked.value != _BY_DEFAULT[keyword].value:
+            return Sourced("call", asked.origin)
+    return window
 
 
 def _refuse_beside(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,7 +11,7 @@ import pytest
 from pytest_memreturn import _properties, _xdist
 from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
 from pytest_memreturn._failures import VerdictFailure
-from pytest_memreturn._record import LABELLED, Record
+from pytest_memreturn._record import LABELLED, Due, Record
 
 if TYPE_CHECKING:
     from pytest_memreturn._record import Window
@@ -31,17 +31,18 @@ _HOW_IT_ENDED = {
 class TestState:
     """What has become of a test so far, kept with its item.
 
-    `gate` is that of a test whose body is to be judged. `records` wait for the next report.
+    `due`: what is to be judged from here on, the test itself as the last of it. `records` wait for
+    the next report.
     `failure` is what its verdict raised: a warning where the run turns warnings into errors.
     `subtest_failed` is told while the window is open. `where`: in which of its rounds the body is.
     `has_wide_window`: one that began before its set-up. `is_watched`: the end of its fixtures is.
-    `retained`: what its body retained, and the footprint then; `torn_down_bytes` came back at that
-    end, as `sentence` says.
+    `retained`: what its body retained, with rounds or without (`has_rounds`), and the figures
+    of then; `torn_down_bytes` came back at that end, as `sentence` says.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
 
-    gate: Gate | None = None
+    due: list[Due] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     failure: VerdictFailure | MemoryNotReturnedWarning | None = None
     window_is_open: bool = False
@@ -49,7 +50,8 @@ class TestState:
     where: str = ""
     has_wide_window: bool = False
     is_watched: bool = False
-    retained: tuple[int, int] | None = None
+    retained: tuple[int, int, int] | None = None
+    has_rounds: bool = False
     torn_down_bytes: int | None = None
     sentence: str = ""
 
@@ -62,9 +64,17 @@ def state_of(item: pytest.Item) -> TestState:
     return item.stash.setdefault(_STATE, TestState())
 
 
-def expect_verdict(item: pytest.Item, gate: Gate) -> None:
-    """Note that the body of a test is to be judged, which the report of its set-up will say."""
-    state_of(item).gate = gate
+def expect_verdict(item: pytest.Item, due: Due) -> None:
+    """Note that a test, or what it is the first one of, is to be judged.
+
+    The report of its set-up will say it.
+    """
+    state_of(item).due.append(due)
+
+
+def due_by(settings: Settings, nodeid: str) -> Due:
+    """What is to be judged by these settings."""
+    return Due(nodeid, settings.gate.value, settings.window.value)
 
 
 def location(item: pytest.Item) -> str:
@@ -99,9 +109,8 @@ def finish_report(
         if state.sentence:
             # pytest shows such a section beneath the failure, after what the body has shown.
             report.sections.append(("memory at teardown", state.sentence))
-    if report.when == "setup" and report.passed and state is not None and state.gate is not None:
-        # Whoever reports learns what it will miss if this process ends in the test.
-        _xdist.announce(report, state.gate)
+    if report.when == "setup" and state is not None:
+        _announce(item, report, state.due)
     if call.excinfo is None and (state is None or not state.records):
         return
     state = state or state_of(item)
@@ -118,6 +127,14 @@ def finish_report(
         records = [*blocks, *_own_outcome(item, report, settings_for, state.where)]
     _xdist.attach(report, records)
     _properties.attach(item, report, records)
+
+
+def _announce(item: pytest.Item, report: pytest.TestReport, due: Sequence[Due]) -> None:
+    """Whoever reports learns what it will miss if this process ends in the test."""
+    # Of a test whose set-up has not come to its end there is nothing more to come.
+    found = [one for one in due if report.passed or one.nodeid != item.nodeid]
+    if found:
+        _xdist.announce(report, found)
 
 
 def _own_outcome(

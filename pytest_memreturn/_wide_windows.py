@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
 from pytest_memreturn._errors import InvalidSettingError, MemoryNotReturnedWarning
 from pytest_memreturn._failures import MemoryNotReturned, VerdictFailure
-from pytest_memreturn._test_report import state_of
-from pytest_memreturn._torn_down import let_go_of_fixtures
+from pytest_memreturn._test_report import due_by, expect_verdict, state_of
+from pytest_memreturn._torn_down import after_tear_down, let_go_of
 
 if TYPE_CHECKING:
     from _pytest.nodes import Node
 
     from pytest_memreturn._measure import Attempt
-    from pytest_memreturn._record import Record
+    from pytest_memreturn._record import Due, Record
     from pytest_memreturn._recorder import Recorder
     from pytest_memreturn._session import Session
     from pytest_memreturn._settings import Settings
+
+Failure: TypeAlias = VerdictFailure | MemoryNotReturnedWarning
+
+_GRAVEST_FIRST = (MemoryNotReturned, VerdictFailure)
 
 
 @dataclass(eq=False, slots=True)
@@ -29,12 +34,11 @@ class _Wide:
     """An open window over a test, a class or a module, and what has happened in it."""
 
     node: Node
-    settings: Settings
     attempt: Attempt
     opened: Recorder | str
     tests: int = 0
     failed: list[str] = field(default_factory=list)
-    is_watched: bool = False
+    take_back: Callable[[], None] = lambda: None
     record: Record | None = None
 
 
@@ -44,14 +48,18 @@ class WideWindows:
     A window opens before the set-up of its first test. It closes when all that belongs to it has
     been torn down: what pytest calls last of what it calls for a test, a class or a module. Where
     the tests of a class or module do not run in one go, each stretch has a verdict of its own.
+    `verdict_is_due`: told of each that opens over more than a test.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, verdict_is_due: Callable[[Due], None]) -> None:
         self._session = session
+        self._verdict_is_due = verdict_is_due
         self._open: list[_Wide] = []
         self._closed: list[_Wide] = []
         self._ending: pytest.Item | None = None
         self._run_is_over = False
+        # The test at whose end more was found to fail than what is its own.
+        self._of_many: pytest.Item | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -71,22 +79,17 @@ class WideWindows:
         attempt = self._session.attempt(
             settings, node.nodeid, item, None if settings.window.value == "test" else node
         )
-        return _Wide(node, attempt.settings, attempt, attempt.open())
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[Any]
-    ) -> Generator[None, object, object]:
-        """Be told when all is torn down, before the first fixture is there to be torn down."""
-        __tracebackhide__ = True
-        del fixturedef
-        self._watch()
-        return (yield)
+        one = _Wide(node, attempt, attempt.open())
+        if node is not item:  # which is said with all others that are judged
+            due = due_by(attempt.settings, node.nodeid)
+            expect_verdict(item, due)
+            self._verdict_is_due(due)
+        one.take_back = after_tear_down(node, functools.partial(self._close, one))
+        return one
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Let subtests be told from the test, while its body runs."""
-        self._watch()
         if all(one.node is not item for one in self._open):
             return (yield)
         state = state_of(item)
@@ -96,20 +99,18 @@ class WideWindows:
         finally:
             state.window_is_open = False
 
-    def _watch(self) -> None:
-        # What is registered first is called last. pytest takes it only once the node is set up.
-        for one in self._open:
-            if not one.is_watched:
-                one.node.addfinalizer(functools.partial(self._close, one))
-                one.is_watched = True
-
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note a test that fails: its traceback keeps its locals alive, and so spoils a window."""
         report = yield
-        if call.excinfo is not None:
+        if call.excinfo is not None and self._of_many is item:
+            # That the test was expected to fail is no matter of the others.
+            self._of_many = None
+            report.outcome = "failed"
+            vars(report).pop("wasxfail", None)
+        if call.excinfo is not None and not self._session.runs_elsewhere(item):
             is_skipped = report.skipped and not hasattr(report, "wasxfail")
             for one in self._open:
                 # A test that is skipped is not judged itself, and is no matter to the others.
@@ -132,10 +133,7 @@ class WideWindows:
             self._tear_down_failed(item)
             raise
         self._close_all_but(going_on)
-        failures = self._judge(item)
-        if failures:
-            state_of(item).failure = failures[0]
-            raise failures[0]
+        self._judge(item)
         return result
 
     def _close_all_but(self, going_on: list[Node]) -> None:
@@ -146,16 +144,17 @@ class WideWindows:
 
     def _close(self, one: _Wide) -> None:
         """Take the last readings of a window, and its verdict."""
+        one.take_back()
         self._open.remove(one)
         if self._run_is_over:
             one.attempt.abandon(one.opened)
             return
         self._closed.append(one)
         assert self._ending is not None  # pytest tears down at the end of a test, or of the run
-        let_go_of_fixtures(self._ending)
+        let_go_of(self._ending)
         if one.failed:
             one.attempt.abandon(one.opened)
-            one.record = self._session.spoiled(one.attempt, one.node, one.failed)
+            one.record = self._session.spoiled(one.attempt, one.node, one.failed, one.tests)
             return
         one.record = self._session.closed(one.attempt, one.opened, one.node, one.tests)
 
@@ -163,27 +162,41 @@ class WideWindows:
         """Take back the verdicts of what has closed: a traceback may have kept the memory."""
         for one in self._closed:
             record = one.attempt.unjudged("a tear-down inside it failed", own_outcome="error")
-            state_of(item).records.append(record)
+            state_of(item).records.append(dataclasses.replace(record, test_count=one.tests))
         self._closed.clear()
 
-    def _judge(self, item: pytest.Item) -> list[VerdictFailure | MemoryNotReturnedWarning]:
-        """Send what has closed with this test's report; one failure of all that failed."""
-        failures: list[VerdictFailure | MemoryNotReturnedWarning] = []
+    def _judge(self, item: pytest.Item) -> None:
+        """Send what has closed with this test's report; raise one failure of all that failed."""
+        __tracebackhide__ = True
+        failures: list[Failure] = []
         closed, self._closed = self._closed, []
         for one in closed:
             if one.record is None:
                 continue
             state_of(item).records.append(one.record)
             try:
-                self._session.raise_verdict(item, one.record, one.settings)
+                self._session.raise_verdict(item, one.record, one.attempt.settings)
             except (VerdictFailure, MemoryNotReturnedWarning) as failure:
                 failures.append(failure)
-        if len(failures) > 1 and isinstance(failures[0], MemoryNotReturned):
-            text = "\n\n".join(map(str, failures))
-            return [MemoryNotReturned(text, failures[0].record)]
-        return failures
+                if one.node is not item:
+                    self._of_many = item
+        if failures:
+            raised = state_of(item).failure = _all_in_one(failures)
+            raise raised
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """What is torn down now has no report to go with."""
         self._run_is_over = True
+
+
+def _all_in_one(failures: Sequence[Failure]) -> Failure:
+    """The gravest, with what all of them say."""
+    ordered = sorted(failures, key=lambda one: [not isinstance(one, of) for of in _GRAVEST_FIRST])
+    gravest = ordered[0]
+    if len(failures) == 1:
+        return gravest
+    text = "\n\n".join(map(str, ordered))
+    if isinstance(gravest, VerdictFailure):
+        return type(gravest)(text, gravest.record)
+    return type(gravest)(text)

@@ -41,7 +41,7 @@ class WindowState:
 
     `counts_all_hidden`: the figure is compared with that of another run, which must not depend on
     what either was held against. `by_rounds`: what rounds say, where there are any.
-    `examined_bytes`: what examining windows inside this one left.
+    `examined_bytes`: what was left by examining windows inside this one, or counting objects.
     """
 
     gate: Gate

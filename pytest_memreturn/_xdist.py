@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_memreturn._record import Record
+from pytest_memreturn._record import Due, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_memreturn._settings import Gate
-
 _PREFIX = "memreturn_"
 _RECORDS = _PREFIX + "records"
-_GATE = _PREFIX + "gate"
+_DUE = _PREFIX + "due"
 _TORN_DOWN = _PREFIX + "torn_down_bytes"
 _GIVEN = pytest.StashKey["Mapping[str, Any]"]()
 
@@ -64,15 +62,14 @@ def detach_torn_down(report: pytest.TestReport) -> int | None:
     return torn_down_bytes
 
 
-def announce(report: pytest.TestReport, gate: Gate) -> None:
-    """Say with the report of a test's set-up that its body will be judged."""
-    setattr(report, _GATE, gate)
+def announce(report: pytest.TestReport, due: Sequence[Due]) -> None:
+    """Say with the report of a test's set-up what will be judged."""
+    setattr(report, _DUE, [dataclasses.astuple(one) for one in due])
 
 
-def announced(report: pytest.TestReport) -> Gate | None:
-    """The gate that `announce` put there, which is taken away."""
-    gate: Gate | None = report.__dict__.pop(_GATE, None)
-    return gate
+def announced(report: pytest.TestReport) -> list[Due]:
+    """What `announce` put there, which is taken away."""
+    return [Due(*one) for one in report.__dict__.pop(_DUE, ())]
 
 
 def worker_of(report: pytest.TestReport) -> str | None:

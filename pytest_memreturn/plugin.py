@@ -84,9 +84,7 @@ class _Judging:
         from pytest_memreturn._session import Session
 
         self.session = Session(config)
-        self._report = RunReport(
-            config, self.session.instruments_in_use, self.session.gate_of_all()
-        )
+        self._report = RunReport(config, self.session.instruments_in_use, self.session.due_of_all())
         if config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) > 0:
             config.pluginmanager.register(_Beside(), "memreturn-beside")
         self._ratchet: RatchetRun | None = None
@@ -108,7 +106,8 @@ class _Judging:
         if self.session.has_wide_windows(items):
             from pytest_memreturn._wide_windows import WideWindows
 
-            config.pluginmanager.register(WideWindows(self.session), "memreturn-wide-windows")
+            wide = WideWindows(self.session, self._report.verdict_is_due)
+            config.pluginmanager.register(wide, "memreturn-wide-windows")
 
     def isolate(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         """Have isolated tests run elsewhere, where there are any."""
@@ -135,10 +134,12 @@ class _Judging:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """A mark that cannot be right is an error of its test, before any fixture is set up."""
         if (settings := self.session.settings_or_fail(item)) is not None:
-            from pytest_memreturn._test_report import expect_verdict
+            from pytest_memreturn._test_report import due_by, expect_verdict
 
-            expect_verdict(item, settings.gate.value)
-            self._report.verdict_is_due(item.nodeid, settings.gate.value)
+            due = due_by(settings, item.nodeid)
+            expect_verdict(item, due)
+            self.session.torn_down.watch(item)
+            self._report.verdict_is_due(due)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -154,12 +155,10 @@ class _Judging:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+        self, fixturedef: pytest.FixtureDef[Any]
     ) -> Generator[None, object, object]:
         """Keep what outlives a test out of its window; outermost, to see all that set-up does."""
         __tracebackhide__ = True
-        if isinstance(request.node, pytest.Item):
-            self.session.torn_down.watch(request.node)
         return (yield from self.session.lifetimes.fixture_setup(fixturedef))
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:

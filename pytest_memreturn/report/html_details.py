@@ -94,7 +94,7 @@ def _left_out(record: Record) -> Iterator[str]:
         yield f"{size} of {name}, first set up here, are left out"
     if record.examined_bytes:
         size = format_size(record.examined_bytes)
-        yield f"{size} that it took to examine windows inside this one are left out"
+        yield f"{size} that it took to look closer inside this window are left out"
 
 
 def _notes(record: Record, found: Explanation) -> Iterator[str]:

@@ -156,7 +156,7 @@ def _excluded(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
             yield "excluded", f"{format_size(fixture.bytes)} of {name}, first set up in this test"
     examined = record.examined_bytes
     if matters(record, abs(examined)) or (verbosity >= VERBOSE and examined):
-        yield "excluded", f"{format_size(examined)} that it took to examine windows inside this one"
+        yield "excluded", f"{format_size(examined)} that it took to look closer inside this window"
 
 
 def _figures(record: Record, found: Explanation) -> Iterator[tuple[str, str]]:

@@ -25,10 +25,10 @@ def growth_in_words(rounds: Rounds) -> str:
     """What grew too much: a line that stands alone."""
     grew = format_size(rounds.per_round_bytes)
     allowed = format_size(rounds.allowed_per_round_bytes)
-    return (
-        f"grew {grew} per round (allowed {allowed} per round, {rounds.allowed_origin}), "
-        f"steadily over {rounds.run - rounds.since_round} rounds"
-    )
+    judged = rounds.run - rounds.since_round
+    # Of a single one nobody can say that it is steady.
+    over = "over 1 round" if judged == 1 else f"steadily over {judged} rounds"
+    return f"grew {grew} per round (allowed {allowed} per round, {rounds.allowed_origin}), {over}"
 
 
 def rounds_in_words(rounds: Rounds) -> str:

@@ -200,6 +200,7 @@ class Malloc(Allocator):
 class Counted(Headcount):
     def begin(self, allocators):
         self.malloc = told.objects
+        told.mapped += told.counting
     def end(self, allocators, least_count):
         if told.nobody_looks == "fails":
             raise RuntimeError("no time")
@@ -231,7 +232,7 @@ def pytest_configure(config):
     config.stash[INSTRUMENTS] = lambda: found
 """
 _TOLD = """
-python = malloc = mapped = free = garbage = objects = error = collections = 0
+python = malloc = mapped = free = garbage = objects = error = collections = counting = 0
 unreadable = nobody_looks = False
 """
 

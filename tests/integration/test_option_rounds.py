@@ -244,6 +244,33 @@ def test_mappings_that_grow_more_than_what_is_alive(run: Run, records: Records, 
     assert record["rounds"]["per_round_bytes"] == 4192
 
 
+def test_what_it_takes_to_count_objects_is_not_charged(
+    run: Run, records: Records, app: App
+) -> None:
+    """It is taken out; and where a size must hold as well, nobody counts, since that trims."""
+    app(
+        """
+        told.counting = 2**23
+        def fill(times=[]):
+            times.append(1)
+            if len(times) < 90: told.python += 64
+        @memory("1 MiB", rounds=200)
+        def test_fills(): fill()
+        @memory(rounds=200)
+        def test_keeps(): told.python += 64
+        """
+    )
+
+    run().assert_outcomes(failed=1, passed=1)
+
+    fills, keeps = (records()[name] for name in ("test_fills", "test_keeps"))
+    assert (fills["verdict"], fills["examined_bytes"]) == ("returned", 0)
+    assert (keeps["cause"], keeps["examined_bytes"]) == ("live-python", 2**23)
+    assert keeps["retained_bytes"] == 64 * keeps["rounds"]["run"]
+    assert [whole - live for _, live, whole in keeps["rounds"]["points"]] == [50 * MIB] * 20
+    assert keeps["ledger"]["python-live"] == keeps["retained_bytes"]
+
+
 @pytest.mark.parametrize("rounds", [2, 3, 5])
 def test_few_rounds(run: Run, records: Records, app: App, rounds: int) -> None:
     """They tell what is large, and who has it."""

@@ -81,6 +81,15 @@ def test_for_a_whole_run(
 
         @pytest.mark.returns_memory(window="call")
         def test_body(): pass
+
+        @pytest.mark.returns_memory(rounds=1, warmup=0)
+        def test_once(): pass
+
+        @pytest.mark.returns_memory(rounds=2)
+        def test_rounds(): pass
+
+        @pytest.mark.returns_memory(warmup=1)
+        def test_warms_up(): pass
         """
     )
     if by_ini:
@@ -88,7 +97,13 @@ def test_for_a_whole_run(
     found = run("--memreturn", *([] if by_ini else ["--memreturn-window=test"]))
     assert found.ret == pytest.ExitCode.OK
     told = {name: one["window"] for name, one in records().items()}
-    assert told == {"test_whole": "test", "test_body": "call"}
+    assert told == {
+        "test_whole": "test",
+        "test_body": "call",
+        "test_once": "test",
+        "test_rounds": "call",
+        "test_warms_up": "call",
+    }
 
 
 SERVICE = """
@@ -126,6 +141,46 @@ def test_one_verdict_over_a_class(
     assert (service["nodeid"], service["window"], service["test_count"]) == (name, "class", 2)
     assert service["excluded"] == []
     assert (other["window"], other["verdict"]) == ("call", "returned")
+
+
+def test_several_marks_on_one_class(
+    run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted
+) -> None:
+    """They ask for one verdict together, and the closest one counts, keyword by keyword."""
+    windows(40)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        memory = pytest.mark.returns_memory
+
+        @memory("30 MiB", window="class")
+        @memory("50 MiB", trim=True)
+        class TestTwo:
+            def test_it(self): pass
+
+        @memory("30 MiB", window="class", trim=True)
+        class Base: pass
+
+        @memory("50 MiB")
+        class TestDerived(Base):
+            def test_it(self): pass
+
+        @memory("35 MiB", window="call")
+        class TestEach(Base):
+            def test_each(self): pass
+        """
+    )
+    run().assert_outcomes(passed=2, failed=1, errors=1)
+    told = {
+        name: (one["window"], one["verdict"], one["allowed_bytes"] // 2**20, one["gate"])
+        for name, one in records().items()
+    }
+    assert told == {
+        "TestTwo": ("class", "retained", 30, "trim"),
+        "TestDerived": ("class", "returned", 50, "trim"),
+        "test_each": ("call", "retained", 35, "trim"),
+    }
 
 
 def test_one_verdict_over_a_module(
@@ -176,6 +231,125 @@ def test_two_that_close_together(run: Run, pytester: pytest.Pytester, windows: S
     found.stdout.fnmatch_lines(
         ["class *::TestA (1 test): kept 30.0 MiB*", "module *.py (1 test): kept 40.0 MiB*"]
     )
+
+
+_TWO_AT_ONCE = """
+import pytest
+
+pytestmark = pytest.mark.returns_memory(window="module")
+
+@pytest.mark.returns_memory(window="class")
+class TestA:
+    def test_a(self): pass
+"""
+
+
+def test_the_gravest_of_two_that_close_together(run: Run, pytester: pytest.Pytester) -> None:
+    """Whatever kinds they are, the error has both messages."""
+    pytester.makeconftest(
+        """
+        import pytest
+        from pytest_memreturn.testing import Script, play
+
+        MIB = 1024 * 1024
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_configure(config):
+            play(config, [Script(50 * MIB, 90 * MIB), Script(50 * MIB, unreadable="end")])
+        """
+    )
+    pytester.makepyfile(_TWO_AT_ONCE)
+    found = run("--memreturn-strict")
+    found.assert_outcomes(passed=1, errors=1)
+    found.stdout.fnmatch_lines(
+        [
+            "module *.py (1 test): kept 40.0 MiB*",
+            "unjudged: *(strict: --memreturn-strict)",
+            "*: MemoryNotReturned",
+        ]
+    )
+
+
+def test_two_warnings_that_are_errors(
+    run: Run, pytester: pytest.Pytester, windows: Scripted
+) -> None:
+    """They are one, as any two."""
+    windows(40, 30)
+    pytester.makepyfile(_TWO_AT_ONCE)
+    found = run("--memreturn-mode=warn", "-W", "error::pytest_memreturn.MemoryNotReturnedWarning")
+    found.assert_outcomes(passed=1, errors=1)
+    found.stdout.fnmatch_lines(
+        ["*TestA (1 test): kept 30.0*", "*.py (1 test): kept 40.0*", "*: MemoryNotReturnedWarning"]
+    )
+
+
+def test_an_expected_failure_does_not_hide_the_verdict_over_others(
+    run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted
+) -> None:
+    """It is the last test's, and so is a verdict of its own."""
+    windows(40)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.returns_memory(window="class")
+        class TestA:
+            def test_a(self): pass
+            @pytest.mark.xfail
+            def test_b(self): pass
+
+        @pytest.mark.xfail
+        @pytest.mark.returns_memory(window="test")
+        def test_own(): pass
+        """
+    )
+    run().assert_outcomes(passed=1, xpassed=2, errors=1, xfailed=1)
+    assert {name: one["verdict"] for name, one in records().items()} == {
+        "TestA": "retained",
+        "test_own": "retained",
+    }
+
+
+@pytest.mark.parametrize("option", ["--setup-only", "--setup-plan"])
+def test_bodies_that_do_not_run_are_not_judged(
+    run: Run, pytester: pytest.Pytester, records: Records, option: str
+) -> None:
+    """In no window."""
+    pytester.makepyfile(_TWO_AT_ONCE)
+    run(option)
+    assert records() == {}
+
+
+def test_an_isolated_test_in_a_class(pytester: pytest.Pytester, records: Records) -> None:
+    """It runs elsewhere: the verdict over its class is about the others, whatever becomes of it."""
+    pytester.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.mark.returns_memory(window="class")
+        class TestA:
+            def test_a(self): pass
+            @pytest.mark.returns_memory(isolate=True)
+            def test_isolated(self): pass
+            @pytest.mark.returns_memory(isolate=True)
+            def test_dies(self): os._exit(3)
+            @pytest.mark.returns_memory(isolate="what")
+            def test_is_wrong(self): pass
+            def test_b(self): pass
+        """
+    )
+    found = pytester.runpytest_subprocess("--memreturn-report=report.json")
+    found.assert_outcomes(passed=3, failed=1, errors=1)
+    told = {name: (one["window"], one["verdict"]) for name, one in records().items()}
+    assert told == {
+        "TestA": ("class", "unjudged"),
+        "test_isolated": ("call", "returned"),
+        "test_dies": ("call", "unjudged"),
+        "test_is_wrong": ("call", "unjudged"),
+    }
+    assert records()["TestA"]["reason"].endswith("::test_is_wrong failed inside it")
+    assert records()["TestA"]["test_count"] == 2
 
 
 def test_tests_that_do_not_run_in_one_go(
@@ -303,6 +477,52 @@ def test_what_came_back_with_the_fixtures_is_said(
     assert records()["test_it"]["torn_down_bytes"] > 30_000_000
 
 
+def test_what_pytest_keeps_of_a_test_does_not_count(
+    pytester: pytest.Pytester, records: Records
+) -> None:
+    """Arguments of log records, and what `unittest` sets up; in a run of its own, truly read."""
+    pytester.makepyfile(
+        """
+        import logging, unittest
+        import pytest
+
+        pytestmark = pytest.mark.returns_memory(window="test")
+
+        class Big:
+            def __init__(self): self.data = bytearray(40_000_000)
+            def __repr__(self): return "big"
+
+        def test_logs(): logging.warning("%r", Big())
+
+        class TestSetsUp(unittest.TestCase):
+            def setUp(self): self.data = bytearray(40_000_000)
+            def test_sets_up(self): pass
+            @pytest.mark.returns_memory(window="call")
+            def test_body(self): pass
+
+        @pytest.mark.returns_memory(window="class")
+        class TestClass(unittest.TestCase):
+            def setUp(self): self.data = bytearray(40_000_000)
+            def test_one(self): logging.warning("%r", Big())
+
+        @pytest.fixture
+        def kept(): return []
+
+        def test_keeps(kept, cache=[]): cache.append(Big())
+        """
+    )
+    found = pytester.runpytest_subprocess("--memreturn-report=report.json")
+    found.assert_outcomes(passed=4, failed=1, errors=1)
+    assert {name: one["verdict"] for name, one in records().items()} == {
+        "test_logs": "returned",
+        "test_sets_up": "returned",
+        "test_body": "retained",
+        "TestClass": "returned",
+        "test_keeps": "retained",
+    }
+    assert records()["test_body"]["torn_down_bytes"] > 30_000_000
+
+
 def test_a_test_that_is_never_set_up(
     run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted
 ) -> None:
@@ -352,12 +572,18 @@ def test_a_tear_down_that_fails(
 
         @pytest.mark.returns_memory(window="test")
         def test_it(broken): pass
+
+        @pytest.mark.returns_memory(window="class")
+        class TestA:
+            def test_a(self): pass
+            def test_b(self, broken): pass
         """
     )
     found = run()
-    found.assert_outcomes(passed=1, errors=1)
+    found.assert_outcomes(passed=3, errors=2)
     found.stdout.fnmatch_lines(["E*OSError: the tear-down's own"])
-    assert records()["test_it"]["verdict"] == "unjudged"
+    told = {name: (one["verdict"], one["test_count"]) for name, one in records().items()}
+    assert told == {"test_it": ("unjudged", 1), "TestA": ("unjudged", 2)}
 
 
 def test_subtests(run: Run, pytester: pytest.Pytester, records: Records, windows: Scripted) -> None:
@@ -472,23 +698,63 @@ def test_a_mark_that_comes_too_late(
     assert "set-up had begun" in records()["test_it"]["reason"]
 
 
-def test_a_run_that_is_interrupted(pytester: pytest.Pytester, windows: Scripted) -> None:
-    """What is torn down at the end of the run has no verdict, and breaks nothing."""
-    windows(40)
+@pytest.mark.parametrize("option", ["-pno:xdist", "-n1"])
+def test_a_run_that_is_interrupted(
+    pytester: pytest.Pytester, records: Records, windows: Scripted, option: str
+) -> None:
+    """What is torn down at the end of the run has no verdict, and says so."""
+    windows(0)
     pytester.makepyfile(
         """
+        import pytest
+
+        memory = pytest.mark.returns_memory
+
+        @memory(window="class")
+        class TestDone:
+            def test_a(self): pass
+
+        @memory(window="class", trim=True)
+        class TestA:
+            @pytest.mark.skip
+            def test_a(self): pass
+            @memory(window="test")
+            def test_b(self): raise KeyboardInterrupt
+            def test_c(self): pass
+        """
+    )
+    plugin = () if option.startswith("-p") else ("-p", "xdist")
+    found = pytester.runpytest_subprocess(*plugin, option, "--memreturn-report=report.json")
+    assert found.ret == pytest.ExitCode.INTERRUPTED
+    told = {name: (one["window"], one["gate"], one["reason"]) for name, one in records().items()}
+    why = "the run ended while it ran: KeyboardInterrupt"
+    if option == "-n1":
+        why = "worker gw0 was interrupted while it ran"
+    assert told == {
+        "TestDone": ("class", "collect", None),
+        "TestA": ("class", "trim", why),
+        "test_b": ("test", "trim", why),
+    }
+
+
+def test_a_worker_that_dies(pytester: pytest.Pytester, records: Records) -> None:
+    """The verdict over the class it was in is missing, and a test has the window it had."""
+    pytester.makepyfile(
+        """
+        import os
         import pytest
 
         @pytest.mark.returns_memory(window="class")
         class TestA:
             def test_a(self): pass
-            def test_b(self): raise KeyboardInterrupt
-            def test_c(self): pass
+            @pytest.mark.returns_memory(window="test")
+            def test_b(self): os._exit(3)
         """
     )
-    found = pytester.runpytest_subprocess("--memreturn-report")
-    assert found.ret == pytest.ExitCode.INTERRUPTED
-    found.stdout.fnmatch_lines(["PARTIAL KeyboardInterrupt*"])
+    pytester.runpytest_subprocess("-p", "xdist", "-n1", "--memreturn-report=report.json")
+    told = {name: (one["window"], one["reason"]) for name, one in records().items()}
+    why = "worker gw0 died while it ran"
+    assert told == {"TestA": ("class", why), "test_b": ("test", why)}
 
 
 def test_under_xdist(run: Run, pytester: pytest.Pytester, records: Records) -> None:

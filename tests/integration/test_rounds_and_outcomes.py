@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -128,6 +129,60 @@ def test_unittest(run: Run, records: Records, app: App) -> None:
     assert records()["test_keeps"]["verdict"] == "retained"
 
 
+def test_unittest_that_is_awaited(run: Run, records: Records, app: App) -> None:
+    """Each round, and each run before them, has a loop of its own."""
+    app(
+        each(
+            """
+        import asyncio, unittest
+        LOOPS = []
+        class TestCase(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self): LOOPS.append(asyncio.get_running_loop())
+            async def asyncTearDown(self): assert LOOPS.pop() is asyncio.get_running_loop()
+            async def test_returns(self): assert not LOOPS[-1].is_closed()
+            async def test_keeps(self): told.python += 65536
+        @memory(enabled=False)
+        def test_ended(): assert LOOPS == []
+        """
+        )
+    )
+
+    run().assert_outcomes(passed=2, failed=1)
+
+    assert {name: one["rounds"]["growth"] for name, one in records().items()} == {
+        "test_returns": "none",
+        "test_keeps": "steady",
+    }
+
+
+def test_doctests(pytester: pytest.Pytester, run: Run, records: Records) -> None:
+    """Each round has the names that the first one had: those of the module, and of fixtures."""
+    pytester.makepyfile(
+        words='''
+        """Of a module.
+
+        >>> import told
+        >>> twice("ab"), getfixture("tmp_path").name, seen
+        ('abab', 'words0', 0)
+        >>> seen = 1
+        """
+        seen = 0
+        def twice(word):
+            """
+            >>> twice("a")
+            'aa'
+            """
+            return word * 2
+        '''
+    )
+    pytester.makefile(".txt", test_text=">>> getfixture('tmp_path').name\n'test_text_txt0'\n")
+
+    flags = ("--doctest-modules", "--memreturn", "--memreturn-rounds=11", "--memreturn-warmup=1")
+    run(*flags, "words.py", "test_text.txt").assert_outcomes(passed=3)
+
+    assert {one["rounds"]["run"] for one in records().values()} == {11}
+
+
 def test_unittest_under_pdb(run: Run, app: App) -> None:
     """Where pytest puts tear-down off to the end, each round has its own all the same."""
     app(
@@ -147,7 +202,7 @@ def test_unittest_under_pdb(run: Run, app: App) -> None:
 
 
 @pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="pytest has subtests from 9.0 on")
-def test_subtests(run: Run, records: Records, app: App) -> None:
+def test_subtests(pytester: pytest.Pytester, run: Run, records: Records, app: App) -> None:
     """They are counted once, and one that fails ends the rounds."""
     app(
         each(
@@ -159,18 +214,31 @@ def test_subtests(run: Run, records: Records, app: App) -> None:
         def test_one_fails(subtests):
             RUNS.append(1)
             with subtests.test("now"): assert len(RUNS) < 5
+        def test_some_end_otherwise(subtests):
+            with subtests.test("skips"): pytest.skip("this one")
+            with subtests.test("xfails"): pytest.xfail("that one")
         @memory(enabled=False)
         def test_runs(): assert len(RUNS) == 5
         """
         )
     )
 
-    result = run("-v")
+    result = run("-v", "--junit-xml=junit.xml")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*SUBFAILED*[[]now]*", "*4 subtests passed*"])
+    result.stdout.fnmatch_lines(
+        ["*SUBFAILED*[[]now]*", "*2 failed, 3 passed, 1 skipped, 1 xfailed, 4 subtests passed*"]
+    )
+    junit = (pytester.path / "junit.xml").read_text("utf-8")
+    assert junit.count("<skipped ") == 2
+    assert re.findall('(?:failures|skipped|tests)="[0-9]+"', junit) == [
+        'failures="2"',
+        'skipped="2"',
+        'tests="11"',
+    ]
     assert reasons(records) == {
         "test_all_pass": None,
+        "test_some_end_otherwise": None,
         "test_one_fails": "a subtest failed, in round 4 of 11",
     }
 
@@ -191,7 +259,9 @@ def test_pytest_keeps_one_round(
             monkeypatch.syspath_prepend(tmp_path)
             monkeypatch.setenv("BEFORE", "1")
             monkeypatch.setattr(os, "sep", "/")
-        def test_all(patched, caplog, capsys, monkeypatch, recwarn, record_property):
+        @pytest.fixture
+        def warned(recwarn): warnings.warn("before")
+        def test_all(patched, warned, caplog, capsys, monkeypatch, recwarn, record_property):
             logging.warning("once")
             print("once")
             warnings.warn("once")
@@ -201,7 +271,8 @@ def test_pytest_keeps_one_round(
             monkeypatch.chdir("/")
             monkeypatch.syspath_prepend("/")
             assert len(caplog.records) == 1
-            assert [str(one.message) for one in recwarn].count("once") == 1
+            seen = [str(one.message) for one in recwarn if "record_property" not in str(one)]
+            assert seen == ["before", "once"]
             assert capsys.readouterr().out == "once\\n"
             assert os.environ["BEFORE"] == "11"
         def test_loud():

@@ -55,3 +55,12 @@ def test_a_leak_above_the_noise_is_found(
 
     assert found.exceeds(0)
     assert abs(found.per_round_bytes - per_round_bytes) <= 8
+
+
+@given(st.lists(st.integers(0, 2**20), min_size=12, max_size=24), st.integers(1, 5))
+def test_what_rises_a_few_times_is_no_leak(figures: list[int], rises: int) -> None:
+    """However much it is, and wherever: so few steps lead nowhere that anybody knows."""
+    sizes = sorted(figures)[: rises + 1]
+    series = [sizes[number * len(sizes) // len(figures)] for number in range(len(figures))]
+
+    assert not growth(range(len(series)), series, OF_LIVE_BYTES).exceeds(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memreturn._ending import Ending
+from pytest_memreturn._record import Due
 from pytest_memreturn.report.run import Partial
 
 
@@ -16,7 +17,7 @@ def test_a_run_that_comes_to_its_end() -> None:
     """Lacks nothing, however many of its tests were never begun: somebody else may run them."""
     ending = Ending()
     ending.test_begins("a")
-    ending.verdict_is_due("a", None, "collect")
+    ending.verdict_is_due(Due("a", "collect"), None)
     ending.verdict_came("a", None)
     ending.test_ends("a")
 
@@ -52,7 +53,7 @@ def test_a_limit_that_the_last_test_reaches(by: str) -> None:
         ending.interrupted(Interrupted("stopping after 1 failures"))
 
     assert ending.early_end(1) is None
-    ending.verdict_is_due("b", "gw1", "collect")
+    ending.verdict_is_due(Due("b", "collect"), "gw1")
     (record,) = ending.still_owed()
     assert record.reason == "the run ended while it ran: stopping after 1 failures"
     assert ending.early_end(2) == Partial(
@@ -111,8 +112,8 @@ def test_reasons_are_said_once() -> None:
 def test_verdicts_that_are_due() -> None:
     """Each has a record with the reason, for each worker that ran the test; and only once."""
     ending = Ending()
-    ending.verdict_is_due("a", "gw0", "collect")
-    ending.verdict_is_due("a", "gw1", "trim")
+    ending.verdict_is_due(Due("a", "collect"), "gw0")
+    ending.verdict_is_due(Due("a", "trim"), "gw1")
     ending.verdict_came("a", "gw0")
     ending.interrupted(KeyboardInterrupt())
 
@@ -127,7 +128,7 @@ def test_verdicts_that_are_due() -> None:
 def test_a_verdict_that_is_due_when_nothing_was_said() -> None:
     """The reason says as much as is known."""
     ending = Ending()
-    ending.verdict_is_due("a", None, "collect")
+    ending.verdict_is_due(Due("a", "collect"), None)
     assert [one.reason for one in ending.still_owed()] == ["the run ended while it ran"]
 
 
@@ -142,7 +143,7 @@ def test_a_worker_is_lost(error: str, reason: str) -> None:
     """Its test has a record that says so, and failed for pytest."""
     ending = Ending()
     ending.test_begins("a")
-    ending.verdict_is_due("a", "gw1", "trim")
+    ending.verdict_is_due(Due("a", "trim"), "gw1")
     ending.worker_lost("gw1", error)
 
     record = ending.test_crashed("a", "gw1", runs_again=False)
@@ -154,6 +155,23 @@ def test_a_worker_is_lost(error: str, reason: str) -> None:
     assert ending.early_end(1) == Partial(reason.removesuffix(" while it ran"), ("a",))
 
 
+def test_a_worker_is_lost_within_a_class() -> None:
+    """The verdict over the class is missing there, whatever another worker makes of the rest."""
+    ending = Ending()
+    ending.verdict_is_due(Due("A", "collect", "class"), "gw1")
+    ending.verdict_is_due(Due("A::a", "collect"), "gw1")
+    ending.verdict_is_due(Due("A", "collect", "class"), "gw2")
+    ending.worker_lost("gw1", "Not properly terminated")
+    assert ending.test_crashed("A::a", "gw1", runs_again=False) is not None
+    ending.verdict_came("A", "gw2")
+
+    (record,) = ending.still_owed()
+
+    assert (record.nodeid, record.window, record.worker) == ("A", "class", "gw1")
+    assert record.reason == "worker gw1 died while it ran"
+    assert record.own_outcome is None
+
+
 def test_a_worker_is_lost_with_nothing_due() -> None:
     """A test that is not judged, or whose verdict has come, has no record of its worker's end."""
     ending = Ending()
@@ -162,13 +180,13 @@ def test_a_worker_is_lost_with_nothing_due() -> None:
 
 def test_a_worker_is_lost_where_every_test_is_judged() -> None:
     """A test of which nothing was heard has its record, too; one that had its verdict has not."""
-    ending = Ending("trim")
+    ending = Ending(Due("", "trim", "test"))
     ending.heard_of("b", "gw1")
 
     record = ending.test_crashed("a", "gw1", runs_again=False)
 
     assert record is not None
-    assert (record.nodeid, record.gate) == ("a", "trim")
+    assert (record.nodeid, record.gate, record.window) == ("a", "trim", "test")
     assert ending.test_crashed("b", "gw1", runs_again=False) is None
 
 
@@ -176,7 +194,7 @@ def test_a_crashed_test_that_runs_again() -> None:
     """It does not run any more until it begins again, and is no further test."""
     ending = Ending()
     ending.test_begins("a")
-    ending.verdict_is_due("a", "gw1", "collect")
+    ending.verdict_is_due(Due("a", "collect"), "gw1")
     ending.worker_lost("gw1", "Not properly terminated")
     assert ending.test_crashed("a", "gw1", runs_again=True) is None
     assert ending.early_end(2) == Partial("worker gw1 died; 1 of 2 tests were not reached")

@@ -59,6 +59,38 @@ def test_kinds_of_growth(figure: Callable[[int], int], kind: GrowthKind) -> None
     assert of(figure).kind == kind
 
 
+def buffer(rounds: int, step_bytes: int = 64) -> int:
+    """The room of a buffer that grew by so much in each round, with an eighth to spare."""
+    room_bytes = 64
+    while room_bytes < step_bytes * rounds:
+        room_bytes += room_bytes // 8
+    return room_bytes
+
+
+@pytest.mark.parametrize("rounds", [range(0, 1001, 64), range(0, 2001, 128), range(0, 501, 32)])
+def test_a_buffer_that_grows_by_steps(rounds: range) -> None:
+    """Steps as wide as the points are apart are growth, though nothing grows between two points."""
+    found = of(buffer, rounds)
+
+    assert found.kind == "steady"
+    assert 40 <= found.least_bytes <= found.per_round_bytes <= 90
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        pytest.param(lambda one: buffer(one) * (one % 3 > 0), id="it falls"),
+        pytest.param(lambda one: buffer(one) // 64, id="it is little"),
+        pytest.param(lambda one: MIB * ((one > 300) + (one > 900)), id="it rises twice"),
+        pytest.param(lambda one: buffer(min(one, 650)), id="it ends"),
+        pytest.param(lambda one: 2 ** (max(1, one).bit_length() + 8), id="it doubles"),
+    ],
+)
+def test_steps_that_tell_nothing(figure: Callable[[int], int]) -> None:
+    """Whatever it is, it is no growth that goes on."""
+    assert not of(figure, range(0, 1001, 64)).exceeds(0)
+
+
 def test_a_steady_slope_is_that_of_a_round() -> None:
     """The first rounds do not matter, nor does a point that is far off."""
     found = of(lambda one: 64 * one + 5 * MIB * bool(one) + 9000 * (one == 120))

@@ -418,12 +418,12 @@ def test_what_is_excluded_is_said() -> None:
 def test_what_it_took_to_examine_others_is_said() -> None:
     """Where it is much, or all is to be said."""
     assert entry(replace(HELD, examined_bytes=30 * MIB), "excluded") == [
-        "30.0 MiB that it took to examine windows inside this one"
+        "30.0 MiB that it took to look closer inside this window"
     ]
     little = replace(HELD, examined_bytes=100)
     assert entry(little, "excluded") == []
     assert entry(little, "excluded", verbosity=2) == [
-        "100 B that it took to examine windows inside this one"
+        "100 B that it took to look closer inside this window"
     ]
 
 

@@ -1573,6 +1573,23 @@ def test_what_it_takes_to_examine_a_window_is_not_charged_to_those_around(*, tri
     assert record.examined_bytes == 5000
 
 
+def test_what_is_done_aside_is_not_charged() -> None:
+    """Neither what it leaves nor its peak; and what it raises is for whoever asked for it."""
+    process = Now(with_ranges(1000))
+    recorder = Recorder(process.instruments(), settings())
+    recorder.open()
+
+    def act() -> None:
+        process.reading = with_ranges(1000, 700, 5000)
+        raise ValueError("no more")
+
+    process.reading = with_ranges(1000, 700)
+    with pytest.raises(ValueError, match="no more"):
+        recorder.aside(act)
+    found = recorder.close()
+    assert (found.outcome, found.retained_bytes, found.examined_bytes) == ("retained", 700, 5000)
+
+
 def test_those_around_that_cannot_be_read_are_charged() -> None:
     """The verdict on the window inside stands."""
     process = Now(with_ranges(1000))

@@ -30,6 +30,10 @@ def test_what_grew_too_much() -> None:
         "grew 2.0 KiB per round (allowed 1.0 KiB per round, --memreturn-max-per-round), "
         "steadily over 112 rounds"
     )
+    assert growth_in_words(replace(STEADY, run=2, since_round=1)) == (
+        "grew 2.0 KiB per round (allowed 1.0 KiB per round, --memreturn-max-per-round), "
+        "over 1 round"
+    )
 
 
 @pytest.mark.parametrize(
