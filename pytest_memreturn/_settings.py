@@ -239,12 +239,14 @@ def resolve(sources: Sequence[Source]) -> Settings:
     the ini file or by default): whoever wrote it chose how this test is limited. A size and a
     share given at the test must both hold. So do rounds replace a size that is given further away
     than they are, and never one that is given as near. Rounds are those of a body: a wider window
-    that is given at the test has none, and one that is not is none where the test has rounds.
+    that is given at the test has none, and one that is not is none where the test has rounds. A test that
+    asks for one round has no warm-up but its own.
     Raises `InvalidSettingError` where both are given at the test, and where a limit for each round
     is given at a test without rounds.
     """
     found = {**_BY_DEFAULT, **_closest(sources)}
     at_the_test = _closest(one for one in sources if one.at_the_test)
+    found["warmup"] = _warmup(found["warmup"], at_the_test)
     if "window" not in at_the_test:
         found["window"] = _narrowed(found["window"], at_the_test)
     if found["window"].value != "call":
@@ -288,6 +290,14 @@ def resolve(sources: Sequence[Source]) -> Settings:
         allocator=cast("Sourced[str | None]", found.get("allocator", _NONE)),
         isolate_timeout_seconds=cast("Sourced[float | None]", found.get("isolate_timeout", _NONE)),
     )
+
+
+def _warmup(warmup: Sourced[object], at_the_test: Mapping[str, Sourced[object]]) -> Sourced[object]:
+    """A test that asks to run once runs once: no run around it warms it up."""
+    rounds = at_the_test.get("rounds")
+    if rounds is not None and rounds.value == 1 and "warmup" not in at_the_test:
+        return Sourced(_BY_DEFAULT["warmup"].value, rounds.origin)
+    return warmup
 
 
 def _narrowed(

@@ -212,7 +212,8 @@ def test_a_single_round_is_a_way_out(run: Run, records: Records, app: App) -> No
     """Of rounds for all tests."""
     app("@memory(rounds=1)\ndef test_it(tmp_path): (tmp_path / 'new').mkdir()")
 
-    run("--memreturn", "--memreturn-rounds=20").assert_outcomes(passed=1)
+    both = ("--memreturn-rounds=20", "--memreturn-warmup=2")
+    run("--memreturn", *both).assert_outcomes(passed=1)
 
     assert records()["test_it"]["rounds"] is None
 

@@ -384,3 +384,12 @@ def test_a_marker_takes_what_concerns_one_test(values: dict[str, object]) -> Non
     assert found.origin == "marker on test_x"
     assert found.at_the_test
     assert found.values.keys() == values.keys()
+
+
+def test_who_asks_for_one_round_has_no_warm_up_but_its_own() -> None:
+    """That of the run would be a second one."""
+    of_run = run("--memreturn-warmup", warmup=2)
+    assert resolve([marker(rounds=1), of_run]).warmup == Sourced(0, "marker")
+    assert resolve([marker(rounds=1, warmup=3), of_run]).warmup == Sourced(3, "marker")
+    assert resolve([marker(rounds=2), of_run]).warmup == Sourced(2, "--memreturn-warmup")
+    assert resolve([of_run, run("--memreturn-rounds", rounds=1)]).warmup.value == 2
