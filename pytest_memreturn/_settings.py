@@ -239,8 +239,8 @@ def resolve(sources: Sequence[Source]) -> Settings:
     the ini file or by default): whoever wrote it chose how this test is limited. A size and a
     share given at the test must both hold. So do rounds replace a size that is given further away
     than they are, and never one that is given as near. Rounds are those of a body: a wider window
-    that is given at the test has none, and one that is not is none where the test has rounds. A test that
-    asks for one round has no warm-up but its own.
+    that is given at the test has none, and one that is not is none where the test has rounds. A
+    test that asks for one round has no warm-up but its own.
     Raises `InvalidSettingError` where both are given at the test, and where a limit for each round
     is given at a test without rounds.
     """

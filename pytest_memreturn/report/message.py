@@ -40,8 +40,7 @@ _EXPENDABLE = (
         "not asked",
     ),
     *("pytest", "may own it", "heap", "pinned by", "and", "line", "incomplete"),
-    *("rounds", "survivors"),
-    *("try", "one-time"),
+    *("try", "survivors", "one-time", "rounds"),
 )
 _PLACES = ("main-heap", "thread-arenas", "own-mappings")
 
