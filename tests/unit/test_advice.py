@@ -8,7 +8,7 @@ import pytest
 
 from pytest_memreturn._explanation import Explanation, Holding
 from pytest_memreturn._outside import ChildProcess
-from pytest_memreturn._record import Record
+from pytest_memreturn._record import Record, Rounds
 from pytest_memreturn._sizes import MIB
 from pytest_memreturn.report.advice import advice_lines, matters
 
@@ -103,6 +103,14 @@ def test_a_trim_that_returned_it_is_advised_with_its_bytes() -> None:
     assert advice(HELD, released={"malloc": 98 * MIB}) == [
         TRIM + "malloc_trim(0) when such work is done"
     ]
+
+
+@pytest.mark.parametrize(("figure", "is_advised"), [("live", False), ("footprint", True)])
+def test_no_trim_is_advised_against_what_is_alive(figure: str, *, is_advised: bool) -> None:
+    """What grew from round to round may be small beside what a trim returns."""
+    rounds = Rounds(200, 152, 0, exceeds=True, growth="steady", figure=figure)
+    found = advice(replace(HELD, rounds=rounds), released={"malloc": 98 * MIB})
+    assert any(one.startswith("a trim ") for one in found) is is_advised
 
 
 @pytest.mark.parametrize(
