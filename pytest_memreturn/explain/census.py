@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import compress, filterfalse, repeat
-from mmap import mmap
 from operator import or_, rshift
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
 
 # As many at once as it takes for the loops in C to count for more than those in Python.
 _BATCH = 1000
-# What this package keeps in its own objects. A buffer of its readings was said to be what may own
-# native memory.
-_KEPT_BY_US = (dict, list, tuple, set, frozenset, array, defaultdict, mmap)
+_CONTAINERS = (dict, list, tuple, set, frozenset, array, defaultdict)
 # So many are looked at whatever time it takes: of an ordinary process on a busy machine, all.
 _MOST_IN_ANY_CASE = 200_000
 # What lies before an object, and is no part of what its method tells: for the collector, and for
@@ -149,7 +146,7 @@ class Census:
             kept = [
                 one
                 for one in gc.get_referents(*ours)
-                if type(one) in _KEPT_BY_US and id(one) not in found
+                if type(one) in _CONTAINERS and id(one) not in found
             ]
             found.update(map(id, kept))
             ours = kept

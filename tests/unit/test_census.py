@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import mmap
 import sys
 
 import numpy as np
@@ -14,6 +13,7 @@ from pytest_memreturn.explain.census import BLOCK_BITS, Candidate, Census
 from pytest_memreturn.explain.kinds import Kinds, size_of
 from pytest_memreturn.explain.of_one_type import OfOneType
 from pytest_memreturn.explain.time_limit import time_limit
+from pytest_memreturn.probes._buffers import ReusableBuffers
 from pytest_memreturn.testing import Script, ScriptedProbe
 
 
@@ -80,7 +80,7 @@ def test_what_is_ours_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """This package's objects, what they keep in lists and the like, and what a caller names."""
     ours = ScriptedProbe([Script(1)])
     inner = ["x" * 300]
-    buffer = mmap.mmap(-1, 4096)
+    buffer = ReusableBuffers().lend(0).buffer
     ours._scripts = [inner, buffer]  # type: ignore[list-item]
     mine = {"y" * 300}
     theirs = ["z" * 300]
