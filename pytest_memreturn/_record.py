@@ -91,6 +91,11 @@ class Rounds:
     since_round: int = 0
     points: tuple[tuple[int, int, int], ...] = ()
 
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether too much of each round stays alive, so that nothing could give it back."""
+        return self.exceeds and self.figure != "footprint"
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

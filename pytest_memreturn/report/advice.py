@@ -137,8 +137,8 @@ def _untried(record: Record, found: Explanation) -> Iterator[str]:
     """What the run itself has tried, and what only a fresh process can try."""
     readings = record.readings or {}
     at_gate, after_trim = readings.get(record.gate), readings.get("trim")
-    if record.rounds is not None and record.rounds.exceeds and record.rounds.figure != "footprint":
-        at_gate = None  # what grew from round to round is alive
+    if record.rounds is not None and record.rounds.keeps_alive:
+        at_gate = None
     if record.gate == "collect" and at_gate is not None and after_trim is not None:
         returns = at_gate - after_trim
         if matters(record, returns):

@@ -288,6 +288,24 @@ def test_re_runs_put_together() -> None:
     ]
 
 
+def test_of_what_rounds_keep_alive_only_the_lines_are_looked_for() -> None:
+    """Rounds have told the rest, and nothing gives back what is alive."""
+    steps: list[str] = []
+    kept = replace(KEPT, rounds=Rounds(200, 152, 0, exceeds=True), cause="live-native")
+    line = Line("a.py", 1, MIB)
+
+    record = explained_by_reruns(
+        kept, [], lambda _: replace(told(KEPT), lines=(line,)), steps.append
+    )
+
+    assert record.explanation is not None
+    assert (record.explanation.lines, record.explanation.remedies) == ((line,), ())
+    assert record.explanation.incomplete == (
+        "native lines: memray is not installed (the extra `memray`)",
+    )
+    assert steps == ["re-runs it: lines (1 of 1)"]
+
+
 def test_a_second_call_that_fails_is_said() -> None:
     """The first one is the reference all the same."""
     record = explained_by_reruns(
