@@ -44,9 +44,13 @@ def parse_target(text: str) -> ReportTarget:
         known = ", ".join(_BY_SUFFIX)
         msg = (
             f"{text!r} is no report file (known suffixes: {known}). "
-            f"For the table, write the option last: 'pytest {text} --memreturn-report'. "
-            f"For a file of another name, name its format: '--memreturn-report=json:{text}'"
+            f"For the table, write the option last: 'pytest {text} --memreturn-report'"
         )
+        # What is there, such as a file of tests, nobody wants to see written over.
+        if not Path(text.partition("::")[0]).exists():
+            msg += (
+                f". For a file of another name, name its format: '--memreturn-report=json:{text}'"
+            )
         raise ValueError(msg)
     target = _target(text, _BY_SUFFIX[path.suffix], path)
     if target.format == "md" and _is_somebody_elses(path):

@@ -68,6 +68,16 @@ def test_what_is_no_report_file_is_refused(text: str) -> None:
     assert message.endswith(f"'--memreturn-report=json:{text}'")
 
 
+def test_nobody_is_told_to_write_over_a_file_of_tests(tmp_path: Path) -> None:
+    """Where the option comes before it, only the table can be meant."""
+    tests = tmp_path / "test_app.py"
+    tests.touch()
+    for text in (str(tests), f"{tests}::test_it"):
+        with pytest.raises(ValueError, match="write the option last") as told:
+            parse_target(text)
+        assert "json:" not in str(told.value)
+
+
 @pytest.mark.parametrize("text", ["# README\n", "x"])
 def test_a_text_that_is_no_report_is_not_replaced_by_suffix(text: str, tmp_path: Path) -> None:
     """A README after a bare option is meant to be read by doctest, not to be lost."""
