@@ -47,10 +47,10 @@ def parse_target(text: str) -> ReportTarget:
             f"For the table, write the option last: 'pytest {text} --memreturn-report'"
         )
         # What is there, such as a file of tests, nobody wants to see written over.
-        if not Path(text.partition("::")[0]).exists():
-            msg += (
-                f". For a file of another name, name its format: '--memreturn-report=json:{text}'"
-            )
+        named = text.partition("::")[0]
+        if not named or not Path(named).exists():
+            option = f"--memreturn-report=json:{text}"
+            msg += f". For a file of another name, name its format: '{option}'"
         raise ValueError(msg)
     target = _target(text, _BY_SUFFIX[path.suffix], path)
     if target.format == "md" and _is_somebody_elses(path):

@@ -58,8 +58,11 @@ def test_an_unknown_format_is_refused(text: str) -> None:
     "text",
     ["tests", "tests/test_x.py", "test_x.py::test_y", "out.JSON", "out.json.gz", ".json", ""],
 )
-def test_what_is_no_report_file_is_refused(text: str) -> None:
+def test_what_is_no_report_file_is_refused(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A path of tests after the option is the usual slip, and the message says the way out."""
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is compared below
         parse_target(text)
     message = str(caught.value)
