@@ -21,7 +21,9 @@ _ENTRIES = {
     "pinned by": 0,
 }
 # Entries that some machines have and others have no reason for.
-_OPTIONAL = ("and", "arenas", "heap", "kept by", "malloc", "more", "pinned by", "huge pages")
+_OPTIONAL = (
+    *("and", "arenas", "heap", "hidden", "huge pages", "kept by", "malloc", "more", "pinned by"),
+)
 
 
 def shape(text: str) -> list[str]:

@@ -153,9 +153,9 @@ def _excluded(record: Record, verbosity: int) -> Iterator[tuple[str, str]]:
         if matters(record, abs(fixture.bytes)) or verbosity >= VERBOSE:
             name = f"{fixture.scope} fixture {fixture.fixture}"
             yield "excluded", f"{format_size(fixture.bytes)} of {name}, first set up in this test"
-    examined = record.examined_bytes
-    if matters(record, abs(examined)) or (verbosity >= VERBOSE and examined):
-        yield "excluded", f"{format_size(examined)} that it took to look closer inside this window"
+    if record.examined_bytes and verbosity >= VERBOSE:
+        size = format_size(record.examined_bytes)
+        yield "excluded", f"{size} that it took to look closer inside this window"
 
 
 def _figures(record: Record, found: Explanation) -> Iterator[tuple[str, str]]:

@@ -416,14 +416,11 @@ def test_what_is_excluded_is_said() -> None:
 
 
 def test_what_it_took_to_examine_others_is_said() -> None:
-    """Where it is much, or all is to be said."""
-    assert entry(replace(HELD, examined_bytes=30 * MIB), "excluded") == [
+    """Where all is to be said: it is ours."""
+    examined = replace(HELD, examined_bytes=30 * MIB)
+    assert entry(examined, "excluded") == []
+    assert entry(examined, "excluded", verbosity=2) == [
         "30.0 MiB that it took to look closer inside this window"
-    ]
-    little = replace(HELD, examined_bytes=100)
-    assert entry(little, "excluded") == []
-    assert entry(little, "excluded", verbosity=2) == [
-        "100 B that it took to look closer inside this window"
     ]
 
 
