@@ -71,8 +71,11 @@ class ChainFinder:
                 root, first = held_by_root
                 return in_words(root, search.path_from(first), self._kinds)
             if search.is_at_an_end():
-                holders = known if step == 0 else self._untracked_holders(search.level, ignored)
-                search.add_holders(holders)
+                # Without a name for them: CPython 3.14 tracks each dict, and then finds this one
+                # among what holds the objects of the next level.
+                search.add_holders(
+                    known if step == 0 else self._untracked_holders(search.level, ignored)
+                )
             if self._is_over():
                 return None  # not all that could hold it was looked at
             if search.is_at_an_end():

@@ -47,7 +47,7 @@ def test_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
     [
         (b"\xff", "it is no text in UTF-8"),
         (b'{"tests": [', "it is no JSON (Expecting value: line 1 column 12 (char 11))"),
-        (b"[" * 100_000, "it is no JSON (maximum recursion depth exceeded*)"),
+        (b"[" * 100_000, "it is no JSON (*"),
         (b"[]", "it is no report of pytest-memreturn: it has no schema_version"),
         (b'{"tests": []}', "it is no report of pytest-memreturn: it has no schema_version"),
         (b'{"schema_version": "1"}', "its schema_version is '1', which is none"),
