@@ -142,6 +142,32 @@ def test_alone_it_returns_its_memory(
     assert [*(pytester.path / "own").rglob("file")]
 
 
+def test_a_test_with_its_fixtures_is_explained(
+    pytester: pytest.Pytester, run: Run, records: Records
+) -> None:
+    """As any other: it is what runs again."""
+    # Played before the first window opens.
+    pytester.makeconftest(
+        """
+        import os, sys
+        from pytest_memreturn.testing import Script, play
+
+        def pytest_collection_finish(session):
+            is_a_rerun = os.path.basename(sys.argv[0]) == "child.py"
+            kept = 1 if is_a_rerun else 30 * 1024 * 1024
+            play(session.config, [Script(1000, end=1000 + kept)])
+        """
+    )
+    pytester.makepyfile("def test_together(): pass")
+
+    run("--memreturn", "--memreturn-explain", "--memreturn-window=test").assert_outcomes(
+        passed=1, errors=1
+    )
+
+    (reason,) = explanation(records, "test_together")["incomplete"]
+    assert reason.startswith("alone it returns its memory")
+
+
 def test_without_the_option_nothing_runs_again(
     pytester: pytest.Pytester, run: Run, records: Records
 ) -> None:

@@ -320,6 +320,24 @@ def test_bodies_that_do_not_run_are_not_judged(
     assert records() == {}
 
 
+def test_an_isolated_test_with_its_fixtures(pytester: pytest.Pytester, records: Records) -> None:
+    """Its window opens where it is set up."""
+    pytester.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.mark.returns_memory(isolate=True, window="test")
+        def test_it(tmp_path): assert "PYTEST_MEMRETURN_ISOLATED" in os.environ
+        """
+    )
+    found = pytester.runpytest_subprocess("--memreturn-report=report.json")
+    found.assert_outcomes(passed=1)
+    record = records()["test_it"]
+    assert (record["window"], record["verdict"]) == ("test", "returned")
+    assert record["isolation"] is not None
+
+
 def test_an_isolated_test_in_a_class(pytester: pytest.Pytester, records: Records) -> None:
     """It runs elsewhere: the verdict over its class is about the others, whatever becomes of it."""
     pytester.makepyfile(

@@ -9,6 +9,7 @@ from pytest_memreturn._instruments import Examiner, HeapSurvey
 from pytest_memreturn._snapshot import AllocatorStatistics, Snapshot
 from pytest_memreturn.explain import examiner, heap_survey, survivors
 from pytest_memreturn.explain.examiner import ProcessExaminer
+from pytest_memreturn.explain.headcount import ObjectHeadcount
 
 if TYPE_CHECKING:
     import pytest
@@ -69,6 +70,14 @@ def test_each_question_goes_to_who_can_answer_it(monkeypatch: pytest.MonkeyPatch
         (survey, AFTER),
         (9, (survey, ["mapped"])),
     ]
+
+
+def test_objects_can_be_counted() -> None:
+    """Between two times, each with a limit of its own."""
+    headcount = ProcessExaminer().headcount()
+    assert isinstance(headcount, ObjectHeadcount)
+    headcount.begin(ALLOCATORS)
+    assert headcount.end(ALLOCATORS, 1_000_000).types == ()
 
 
 def test_a_process_can_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,9 @@ import pytest
 from pytest_memreturn._errors import ReadingUnavailableError, UnwatchableError
 from pytest_memreturn._processes import ProcessKey
 from pytest_memreturn._sizes import MIB
+from pytest_memreturn.probes import tree_probe
 from pytest_memreturn.probes.portable_trees import PortableTrees
+from pytest_memreturn.probes.trees import LinuxTrees
 
 CODE = "import sys, time; x = b'x' * (10 << 20); print('ready', flush=True); time.sleep(600)"
 
@@ -152,3 +154,9 @@ def test_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch, answer: str) -> No
 def test_motion_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever can't be looked at does not move."""
     assert play(monkeypatch, Played(cpu_times=DENIED)).motion([ROOT]).threads == 0
+
+
+def test_which_probe_reads_other_processes() -> None:
+    """The one that goes with the probe of this process."""
+    assert isinstance(tree_probe("portable"), PortableTrees)
+    assert isinstance(tree_probe("auto"), LinuxTrees if sys.platform == "linux" else PortableTrees)

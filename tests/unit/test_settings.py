@@ -393,3 +393,10 @@ def test_who_asks_for_one_round_has_no_warm_up_but_its_own() -> None:
     assert resolve([marker(rounds=1, warmup=3), of_run]).warmup == Sourced(3, "marker")
     assert resolve([marker(rounds=2), of_run]).warmup == Sourced(2, "--memreturn-warmup")
     assert resolve([of_run, run("--memreturn-rounds", rounds=1)]).warmup.value == 2
+
+
+def test_a_window_over_many_tests_is_of_one_interpreter() -> None:
+    """Each isolated test would have its own; the settings of the run are left out."""
+    with pytest.raises(InvalidSettingError, match="an interpreter of its own, and the window is"):
+        resolve([marker(window="class", isolate=True)])
+    assert resolve([marker(window="class"), run("ini", isolate=True)]).isolate.value is False

@@ -32,6 +32,12 @@ def test_a_narrow_strip_has_fewer_stretches() -> None:
     assert heap_strip(CLASSIC, 55) == ("|██ 10.2 live|░░░░░░░ 49.0 free|······· 50.0 returned|")
 
 
+def test_words_that_take_more_room_than_there_is_have_fewer_stretches() -> None:
+    """Sizes of many digits are wider than a stretch is at the least."""
+    wide = heap(("live", 123_456.7), ("returned", 123_456.7))
+    assert heap_strip(wide, 36) == "|" + "█" * 20 + " 246913.4 live|"
+
+
 def test_dust_is_not_drawn() -> None:
     """What would print as 0.0, and what is next to nothing beside the rest."""
     dusty = heap(("live", 100), ("free", 0.04), ("live", 100), ("free", 0.3), ("live", 100))
