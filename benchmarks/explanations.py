@@ -100,6 +100,7 @@ def walk(count: int) -> dict[str, Any]:
         "seconds": seconds,
         "count": sum(one.chunks.count for one in found.heaps),
         "proven": found.proven,
+        "reason": found.reason,
     }
 
 
