@@ -134,6 +134,9 @@ class IsolatedTests:
         # Only a phase that has one ends so.
         data = found.outcome.told.reports[cast("Phase", call.when)]
         report = report_of(self._config, {**data, "nodeid": item.nodeid})
+        # There it has no group of pytest-xdist's behind its name, which is what it goes by here.
+        due = [dataclasses.replace(one, nodeid=item.nodeid) for one in _xdist.announced(report)]
+        _xdist.announce(report, due)
         _xdist.attach(
             report,
             [
