@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from weakref import ref
+
 import pytest
 
 from pytest_memreturn._instruments import Headcount
@@ -10,7 +15,14 @@ from pytest_memreturn.explain.headcount import ObjectHeadcount
 
 pytestmark = pytest.mark.usefixtures("few_objects")
 
+KEPT: list[type[Any]] = []
 PYTHON = (AllocatorStatistics("python", 1, 2),)
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    yield
+    KEPT.clear()
 
 
 class Row:
@@ -88,3 +100,27 @@ def test_one_that_sees_none() -> None:
     found.begin(PYTHON)
 
     assert found.end(PYTHON).in_malloc_bytes is None
+
+
+def test_what_abstract_base_classes_note_is_nobody_s() -> None:
+    """Each class below one that is asked for the first time about a class has a note of it."""
+    KEPT.extend(type("Below", (Mapping,), {}) for _ in range(30))
+    found = headcount()
+    found.begin(PYTHON)
+    assert not isinstance(Row(), Mapping)
+    named = {one.type for one in found.end(PYTHON, 20).types}
+    assert "weakref.ReferenceType" not in named
+
+
+@pytest.mark.parametrize("callback", [None, print, lambda _: None])
+def test_references_of_the_program_are_its_own(callback: Callable[[object], object] | None) -> None:
+    """Whatever is to be called when what they refer to goes."""
+    KEPT.extend(type("Referred", (), {}) for _ in range(30))
+    gc.collect()
+    found = headcount()
+    found.begin(PYTHON)
+    # Without anything to call, one is there already: each base knows the classes below it.
+    references = [ref(Row() if callback is None else one, callback) for one in KEPT]
+    named = {one.type: one.count for one in found.end(PYTHON, 20).types}
+    assert named.get("weakref.ReferenceType", 0) >= 20
+    references.clear()  # before what they refer to: nothing is called
