@@ -124,6 +124,7 @@ def returned():
 
 # memray gives no verdicts. What somebody sees who looks at its report of leaks, and at its curve
 # of the resident size, is taken for one where it is more than the limit.
+# It waits before and after: memray reads the resident size every 10 ms, and the curve needs points.
 PROFILED = """
 import pathlib, time
 import memray

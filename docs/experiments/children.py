@@ -14,7 +14,7 @@ def child(then: str) -> None:
         rows = [bytes(3_000) for _ in range(14_000)]
         os.write(done, b"the result, which is small")
         if then == "stays":
-            time.sleep(60)
+            time.sleep(60)  # it lives on, until it is ended below
         os._exit(len(rows) == 0)
     assert os.read(ready, 100)
     if then == "ends":
